@@ -1,0 +1,1 @@
+"""Container Image Creation: software environment + target → recipe → image by content key."""

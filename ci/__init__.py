@@ -1,0 +1,1 @@
+"""What a registry says, and whether it is right: pure readers and checks."""

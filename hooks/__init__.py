@@ -1,0 +1,1 @@
+"""Everything that acts: forges, inbox, dispatch, sites, executions, web and command line."""
