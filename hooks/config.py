@@ -1,0 +1,138 @@
+"""The service home and its settings file, ``waas.yaml``.
+
+All that the service keeps lives under one folder, so that it can be backed up, moved and removed
+as one. Relative paths in the file are relative to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ci.errors import SettingsError
+
+WORKFLOWS = "workflow-registry"
+SOFTWARE = "software-catalog"
+_KEYS = {"database", "listen", "repositories", "builder", "worker"}
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderChoice:
+    """Which image builder to use, and where its base image and tools are."""
+
+    backend: str = "buildx"
+    base: str = "docker-image://docker.io/library/debian:bookworm-slim"
+    apptainer: str = "apptainer"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``waas.yaml`` says, with every path made absolute."""
+
+    home: Path
+    database: str
+    host: str
+    port: int
+    repositories: Mapping[str, Path]
+    builder: BuilderChoice
+    worker: str = "main"
+
+    @property
+    def sites(self) -> Path:
+        """Folder of the site files."""
+        return self.home / "sites"
+
+    @property
+    def images(self) -> Path:
+        """Folder of the image store."""
+        return self.home / "images"
+
+    @property
+    def secrets(self) -> Path:
+        """Folder of the secret store and its key."""
+        return self.home / "secrets"
+
+    @property
+    def work(self) -> Path:
+        """Scratch; anything in it may be deleted while the service is stopped."""
+        return self.home / "work"
+
+    @property
+    def results(self) -> Path:
+        """What executions staged out, a folder each."""
+        return self.home / "results"
+
+    @property
+    def url(self) -> str:
+        """Where the web application answers."""
+        return f"http://{self.host}:{self.port}"
+
+
+def find_config(given: str | None) -> Path:
+    """The settings file: the option, else ``$WAAS_CONFIG``, else ``./waas.yaml``."""
+    path = Path(given or os.environ.get("WAAS_CONFIG") or "waas.yaml").absolute()
+    if not path.is_file():
+        raise SettingsError(
+            f"no settings file at {path}",
+            hint="make a service home with `waas init DIR`, or name its file with --config",
+        )
+    return path
+
+
+def load(path: Path) -> Settings:
+    """Read a settings file. Raises ``SettingsError`` that names the file and the field."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path}: must be a mapping of settings")
+    if unknown := set(data) - _KEYS:
+        raise SettingsError(
+            f"{path}: unknown setting {sorted(unknown)[0]!r}", hint=f"known: {sorted(_KEYS)}"
+        )
+    home = path.parent
+    host, port = _listen(path, str(data.get("listen", "127.0.0.1:8080")))
+    return Settings(
+        home=home,
+        database=_database(home, str(data.get("database", "sqlite:///state/waas.db"))),
+        host=host,
+        port=port,
+        repositories=_repositories(path, home, data.get("repositories")),
+        builder=_builder(path, data.get("builder") or {}),
+        worker=str(data.get("worker", "main")),
+    )
+
+
+def _listen(path: Path, value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingsError(f"{path}: listen: {value!r} is not HOST:PORT")
+    return host, int(port)
+
+
+def _database(home: Path, url: str) -> str:
+    scheme, separator, name = url.partition(":///")
+    if scheme == "sqlite" and separator and not name.startswith("/"):
+        return f"sqlite:///{home / name}"
+    return url
+
+
+def _repositories(path: Path, home: Path, value: Any) -> dict[str, Path]:
+    value = value or {WORKFLOWS: f"git/{WORKFLOWS}.git", SOFTWARE: f"git/{SOFTWARE}.git"}
+    if not isinstance(value, dict) or set(value) != {WORKFLOWS, SOFTWARE}:
+        raise SettingsError(f"{path}: repositories: must name {WORKFLOWS} and {SOFTWARE}")
+    return {name: home / str(folder) for name, folder in value.items()}
+
+
+def _builder(path: Path, value: Any) -> BuilderChoice:
+    known = set(BuilderChoice.__dataclass_fields__)
+    if not isinstance(value, dict) or set(value) - known:
+        raise SettingsError(f"{path}: builder: must be a mapping with keys of {sorted(known)}")
+    return BuilderChoice(**value)

@@ -1,0 +1,79 @@
+"""Open the database and give sessions.
+
+SQLite is the embedded default: write-ahead log once per file, foreign keys on, a busy time-out
+because git hooks, the web application and workers write from their own processes. The file is
+0600: whoever can write it can make the engine run code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+from ci.errors import SettingsError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Sessions on one database URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._protect_file()
+        self.engine = create_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _sqlite_pragmas)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def _protect_file(self) -> None:
+        name = make_url(self.url).database
+        if not self.url.startswith("sqlite") or not name or name == ":memory:":
+            return
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
+        Path(name).chmod(0o600)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session whose work is one transaction: committed at the end, undone on an error."""
+        with self._sessions.begin() as session:
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest form. Idempotent; needs the right to alter tables."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["engine"] = self.engine
+        command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise ``SettingsError`` unless the tables are there."""
+        if not inspect(self.engine).has_table("deliveries"):
+            raise SettingsError(
+                f"the database {make_url(self.url).render_as_string(hide_password=True)} has no "
+                "tables of ours",
+                hint="run `waas init` on the service home first",
+            )
+
+    def ping(self) -> None:
+        """One round trip; raises SQLAlchemy's error if the database is away."""
+        with self.engine.connect() as connection:
+            connection.execute(text("select 1"))
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=30000", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

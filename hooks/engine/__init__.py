@@ -1,0 +1,8 @@
+"""Durable work: flows made of recorded steps, on DBOS Transact.
+
+Nothing outside this package imports ``dbos``, so that the engine stays replaceable.
+"""
+
+from hooks.engine.durable import Cancelled, Engine, EngineClient, Flow
+
+__all__ = ["Cancelled", "Engine", "EngineClient", "Flow"]

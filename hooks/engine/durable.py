@@ -1,0 +1,256 @@
+"""Flows: functions that survive the death of their process.
+
+A flow body replays from its recorded steps, so it holds no clock, randomness, file, network or
+configuration of its own: all that happens inside ``Flow.step``. A step that was killed after its
+effect and before its record runs again, so every step with an effect is idempotent.
+
+Errors cross a step as data, never as pickled exceptions: ``WaasError`` comes out of ``step`` as
+it went in; a transient ``SiteError`` is waited out with durable pauses, for as long as it takes
+or until a user cancels; anything else is a defect of ours: logged with its traceback, and told
+to the user as a sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dbos._serialization as dbos_serialization
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from sqlalchemy.exc import OperationalError
+
+from ci.errors import EntryError, SettingsError, SiteError, WaasError
+from hooks.engine.takeover import Takeover
+
+log = logging.getLogger(__name__)
+
+# Constant on purpose: the default is a hash of the source, and would strand every flow in flight
+# at each upgrade. A change of a flow's steps takes a new flow name instead.
+APPLICATION_VERSION = "1"
+CANCEL = "cancel"
+LONGEST_PAUSE_SECONDS = 30.0
+
+Body = Callable[["Flow", dict[str, Any]], dict[str, Any] | None]
+
+
+class Cancelled(Exception):  # noqa: N818 not an error
+    """A user asked for the flow to end; its body cleans up and returns."""
+
+
+def _refuse_pickle(_self: Any, _data: Any) -> Any:
+    raise ValueError("a record written with pickle is refused: reading it could run code")
+
+
+# With the JSON serializer alone, a row that is labelled as pickle would still be un-pickled.
+dbos_serialization.DefaultSerializer.deserialize = _refuse_pickle
+
+
+def _as_data(error: WaasError) -> dict[str, Any]:
+    data: dict[str, Any] = {"kind": type(error).__name__} | {
+        "message": error.message,
+        "hint": error.hint,
+    }
+    if isinstance(error, EntryError):
+        data |= {"path": error.path, "line": error.line, "column": error.column}
+    return data
+
+
+def _as_error(data: dict[str, Any]) -> WaasError:
+    message, hint = data["message"], data["hint"]
+    if data["kind"] == "EntryError":
+        return EntryError(
+            message, hint=hint, path=data["path"], line=data["line"], column=data["column"]
+        )
+    kinds: dict[str, type[WaasError]] = {"SettingsError": SettingsError, "SiteError": SiteError}
+    return kinds.get(data["kind"], WaasError)(message, hint=hint)
+
+
+def _guarded(
+    act: Callable[..., Any], args: tuple[Any, ...], waiting: Callable[[str], None] | None
+) -> dict[str, Any]:
+    """Run a step's effect; say what came of it as plain data."""
+    try:
+        return {"value": act(*args)}
+    except SiteError as error:
+        if not error.transient:
+            return {"error": _as_data(error)}
+        reason = str(error)
+    except WaasError as error:
+        return {"error": _as_data(error)}
+    except OperationalError as error:  # the database is away or busy: the world, not a defect
+        reason = f"the database does not answer: {error.orig}"
+    except Exception:  # the worker's edge: a defect must not take the service down
+        log.exception("a step failed by a defect of ours", extra={"flow": DBOS.workflow_id})
+        message = "the service met an internal error; the operator finds it in the log under "
+        return {"error": {"kind": "WaasError", "message": f"{message}{DBOS.workflow_id}"}
+                | {"hint": ""}}  # fmt: skip
+    if waiting is not None:
+        waiting(reason)
+    return {"transient": reason}
+
+
+@dataclass
+class Flow:
+    """What a running body may use. Everything it does through here is replayed, not repeated."""
+
+    id: str
+    cancelled: bool = False
+
+    def step(
+        self,
+        name: str,
+        act: Callable[..., Any],
+        *args: Any,
+        waiting: Callable[[str], None] | None = None,
+    ) -> Any:
+        """Run ``act(*args)`` once and record its JSON value under ``name``.
+
+        ``waiting`` is told why each time the world is not ready. Raises ``WaasError`` as the act
+        raised it, and ``Cancelled`` when a user's cancel arrives during a pause.
+        """
+        attempt = 0
+        while True:
+            label = name if attempt == 0 else f"{name}#{attempt}"
+            outcome = DBOS.run_step({"name": label}, _guarded, act, args, waiting)
+            if "value" in outcome:
+                return outcome["value"]
+            if "error" in outcome:
+                raise _as_error(outcome["error"])
+            self.pause(min(LONGEST_PAUSE_SECONDS, 0.5 * 2**attempt))
+            attempt += 1
+
+    def pause(self, seconds: float) -> None:
+        """Sleep durably; raise ``Cancelled`` at once when a user's cancel arrives."""
+        if self.cancelled:  # cleaning up: nothing more to be told
+            DBOS.sleep(seconds)
+        elif DBOS.recv(CANCEL, timeout_seconds=seconds) is not None:
+            self.cancelled = True
+            raise Cancelled
+
+    def start_child(self, flow: str, payload: dict[str, Any], *, id: str) -> Child:  # noqa: A002
+        """Enqueue another flow; the same id is only ever run once."""
+        with SetWorkflowID(id):
+            return Child(DBOS.enqueue_workflow(flow, _REGISTERED[flow].run, payload))
+
+
+@dataclass(frozen=True)
+class Child:
+    """A flow started by another."""
+
+    handle: Any
+
+    def result(self) -> dict[str, Any]:
+        """Wait for it, and return what its body returned. Raises ``WaasError`` if it broke."""
+        outcome: dict[str, Any] = self.handle.get_result()
+        if "error" in outcome:
+            raise _as_error(outcome["error"])
+        return outcome
+
+
+@dataclass(frozen=True)
+class _Registered:
+    run: Callable[[dict[str, Any]], dict[str, Any]]
+    at_once: int | None
+
+
+_REGISTERED: dict[str, _Registered] = {}
+
+
+def _runnable(body: Body) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def run(payload: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return body(Flow(str(DBOS.workflow_id)), payload) or {}
+        except WaasError as error:
+            log.warning("flow ended: %s", error, extra={"flow": DBOS.workflow_id})
+            return {"error": _as_data(error)}
+        except Cancelled:
+            return {"cancelled": True}
+
+    return run
+
+
+class EngineClient:
+    """Starts and cancels flows from a process that runs none (or before the engine is up)."""
+
+    def __init__(self, url: str) -> None:
+        self._client = DBOSClient(
+            system_database_url=url, serializer=DBOSPortableJSONSerializer(), lazy=True
+        )
+
+    def cancel(self, id: str) -> None:  # noqa: A002
+        """Tell a flow that a user wants it to end."""
+        self._client.send(id, True, CANCEL, idempotency_key=f"cancel:{id}")
+
+
+class Engine:
+    """This process as a worker: registers flows, runs them, takes over from the dead."""
+
+    def __init__(self, url: str, *, executor: str) -> None:
+        config: DBOSConfig = {
+            "name": "hpcwaas",
+            "system_database_url": url,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "enable_otlp": False,
+            "log_level": "WARNING",
+        }
+        DBOS(config=config)
+        self._executor = executor
+        self._takeover = Takeover(url, executor, others=_executors_at_work, recover=_recover)
+
+    def register(self, name: str, body: Body, *, at_once: int | None = None) -> None:
+        """Make ``body`` known under ``name``; ``at_once`` limits how many run in this process.
+
+        A flow that may wait for days has no limit; the heavy part is a child flow that has one.
+        """
+        run = DBOS.workflow(name=name, max_recovery_attempts=None)(_runnable(body))
+        _REGISTERED[name] = _Registered(run, at_once)
+
+    def launch(self) -> None:
+        """Start working, our own unfinished flows first. Raises ``SettingsError`` if taken."""
+        self._takeover.claim()
+        DBOS.launch()
+        for name, flow in _REGISTERED.items():  # each flow has the queue of its name
+            DBOS.register_queue(
+                name,
+                worker_concurrency=flow.at_once,
+                polling_interval_sec=0.25,
+                on_conflict="always_update",
+            )
+        self._takeover.watch()
+
+    def start(self, flow: str, payload: dict[str, Any], *, id: str) -> None:  # noqa: A002
+        """Enqueue a flow. The same id is only ever run once, however often this is called."""
+        with SetWorkflowID(id):
+            DBOS.enqueue_workflow(flow, _REGISTERED[flow].run, payload)
+
+    def cancel(self, id: str) -> None:  # noqa: A002
+        """Tell a flow that a user wants it to end; it cleans up and ends by itself."""
+        DBOS.send(id, True, CANCEL, idempotency_key=f"cancel:{id}")
+
+    def state(self, id: str) -> str | None:  # noqa: A002
+        """The engine's word for where a flow is, None if it does not know the id."""
+        status = DBOS.get_workflow_status(id)
+        return status.status if status else None
+
+    def steps(self, id: str) -> list[str]:  # noqa: A002
+        """The names of a flow's recorded steps, in order."""
+        return [step["function_name"] for step in DBOS.list_workflow_steps(id)]
+
+    def stop(self) -> None:
+        """Stop working at once; what is unfinished goes on at the next start."""
+        self._takeover.stop()
+        DBOS.destroy(workflow_completion_timeout_sec=0)
+        _REGISTERED.clear()
+
+
+def _executors_at_work() -> list[str]:
+    pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    return [w.executor_id for w in pending if w.executor_id]
+
+
+def _recover(executor: str) -> None:
+    DBOS._recover_pending_workflows([executor])

@@ -1,0 +1,109 @@
+"""The embedded forge: bare git repositories with hooks.
+
+A branch that is pushed is a pull request; a push of its commit to main is the merge. Whoever can
+write to the repository is trusted with building (the operating system says who that is).
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from git import Actor, Repo
+
+from ci.errors import SettingsError
+from ci.gitstore import GitStore
+from hooks.forges.mailbox import Mailbox
+from hooks.forges.seams import Status
+
+SERVICE = Actor("hpcwaas", "hpcwaas@localhost")
+CONFIG = {
+    "receive": {
+        "fsckObjects": "true",
+        "maxInputSize": "200m",
+        "denyNonFastForwards": "false",  # branches may be rewritten; the gate guards main
+        "denyDeleteCurrent": "true",
+        "advertisePushOptions": "true",
+        "autogc": "false",
+    },
+    "core": {"logAllRefUpdates": "true"},
+    "gc": {"auto": "0"},
+}
+
+
+class BareGitForge:
+    """One bare repository on a local disk."""
+
+    def __init__(self, repository: Path) -> None:
+        if not (repository / "HEAD").is_file():
+            raise SettingsError(
+                f"{repository} is not a bare git repository",
+                hint="`waas init` makes it; or correct `repositories:` in the settings",
+            )
+        self._store = GitStore(repository)
+        self.mailbox = Mailbox(repository)
+
+    def heads(self) -> Mapping[str, str]:
+        """Each branch and the commit it is at, now."""
+        return self._store.heads()
+
+    def fetch(self, commit: str) -> GitStore:  # noqa: ARG002 all commits are here already
+        """The repository itself."""
+        return self._store
+
+    def set_status(self, status: Status) -> None:
+        """Leave the status where the hooks look."""
+        self.mailbox.write_status(status.head, asdict(status))
+
+    def upsert_comment(self, pull: int, text: str) -> None:
+        """Leave the report where the hooks look."""
+        self.mailbox.write_comment(pull, text)
+
+    def may(self, user: str, right: str) -> bool:  # noqa: ARG002
+        """Whoever could push may build and merge."""
+        return bool(user)
+
+
+def create(repository: Path, seed: Path, *, without: Iterable[str] = ()) -> None:
+    """Make a bare repository whose main starts with the files of ``seed``. Idempotent.
+
+    It appears whole: made beside its place, then renamed.
+    """
+    if (repository / "HEAD").is_file():
+        install_hooks(repository)
+        return
+    repository.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".new-") as folder:
+        work, bare = Path(folder, "work"), Path(folder, "bare.git")
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", *without)
+        shutil.copytree(seed, work, ignore=ignored)
+        source = Repo.init(work, initial_branch="main")
+        source.git.add("--all")
+        source.index.commit("Start of the registry", author=SERVICE, committer=SERVICE)
+        clone = source.clone(str(bare), bare=True)
+        clone.delete_remote(clone.remote("origin"))
+        with clone.config_writer() as config:
+            for section, values in CONFIG.items():
+                for key, value in values.items():
+                    config.set_value(section, key, value)
+        install_hooks(bare)
+        bare.rename(repository)
+
+
+def install_hooks(repository: Path) -> None:
+    """Write the hooks, which hand over to ``hooks.forges.git_hook``, and the mailbox."""
+    Mailbox(repository).make()
+    folder = repository / "hooks"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in ("update", "post-receive"):
+        command = shlex.join([sys.executable, "-P", "-m", "hooks.forges.git_hook", name])
+        hook = folder / name
+        hook.write_text(f'#!/bin/sh\n# Written by hpcwaas; `waas init` renews it.\nexec {command} "$@"\n')
+        hook.chmod(0o755)
+
