@@ -141,12 +141,12 @@ class Child:
 
     handle: Any
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Any:
         """Wait for it, and return what its body returned. Raises ``WaasError`` if it broke."""
         outcome: dict[str, Any] = self.handle.get_result()
         if "error" in outcome:
             raise _as_error(outcome["error"])
-        return outcome
+        return outcome.get("value")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ _REGISTERED: dict[str, _Registered] = {}
 def _runnable(body: Body) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def run(payload: dict[str, Any]) -> dict[str, Any]:
         try:
-            return body(Flow(str(DBOS.workflow_id)), payload) or {}
+            return {"value": body(Flow(str(DBOS.workflow_id)), payload)}
         except WaasError as error:
             log.warning("flow ended: %s", error, extra={"flow": DBOS.workflow_id})
             return {"error": _as_data(error)}

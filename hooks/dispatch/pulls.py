@@ -1,0 +1,86 @@
+"""Pull requests of bare repositories: a branch, its number, and what was said of its head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+
+from hooks.db import Database
+from hooks.db.tables import PullRequest
+
+OPEN, MERGED, CLOSED = "OPEN", "MERGED", "CLOSED"
+PENDING, PASSED, FAILED = "PENDING", "PASSED", "FAILED"
+
+
+class PullRequests:
+    """The record of them; branches are brought in line with what the forge says."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def seen(self, repository: str, branch: str, base: str, head: str, author: str) -> PullRequest:
+        """A branch is at ``head`` while main is at ``base``: open, renew or keep its record."""
+        with self._database.session() as session:
+            pull = session.scalar(_open(repository).where(PullRequest.branch == branch))
+            if pull is None:
+                last = session.scalar(
+                    select(func.max(PullRequest.number)).where(PullRequest.repository == repository)
+                )
+                pull = PullRequest(
+                    repository=repository,
+                    number=(last or 0) + 1,
+                    branch=branch,
+                    title=branch.replace("-", " ").replace("_", " "),
+                    author=author,
+                    head=head,
+                )
+                session.add(pull)
+            if (pull.base, pull.head) != (base, head):
+                pull.base, pull.head, pull.verdict = base, head, PENDING
+                pull.report, pull.plan, pull.build_state = {}, {}, ""
+            return pull
+
+    def judged(self, number: int, pair: tuple[str, str], values: dict[str, Any]) -> bool:
+        """Record what was found of (base, head); False if the pull request has moved on."""
+        with self._database.session() as session:
+            pull = session.get_one(PullRequest, number)
+            if (pull.base, pull.head) != pair:
+                return False
+            for name, value in values.items():
+                setattr(pull, name, value)
+            return True
+
+    def merged(self, repository: str, commit: str) -> None:
+        """Main is at this commit: the pull requests with that head are merged."""
+        with self._database.session() as session:
+            for pull in session.scalars(_open(repository).where(PullRequest.head == commit)):
+                pull.state = MERGED
+
+    def closed(self, repository: str, branch: str) -> None:
+        """The branch is gone."""
+        with self._database.session() as session:
+            for pull in session.scalars(_open(repository).where(PullRequest.branch == branch)):
+                pull.state = CLOSED
+
+    def list(self, repository: str, state: str = OPEN) -> list[PullRequest]:
+        """Those in a state, oldest first."""
+        query = select(PullRequest).where(
+            PullRequest.repository == repository, PullRequest.state == state
+        )
+        with self._database.session() as session:
+            return list(session.scalars(query.order_by(PullRequest.number)))
+
+    def scopes_of(self, repository: str, commit: str) -> list[str]:
+        """Image scopes of the pull requests whose head is this commit."""
+        query = select(PullRequest.number).where(
+            PullRequest.repository == repository, PullRequest.head == commit
+        )
+        with self._database.session() as session:
+            return [f"pull-{number}" for number in session.scalars(query)]
+
+
+def _open(repository: str) -> Any:
+    return select(PullRequest).where(
+        PullRequest.repository == repository, PullRequest.state == OPEN
+    )
