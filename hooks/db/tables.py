@@ -67,6 +67,7 @@ class PullRequest(Base):
     author: Mapped[str] = mapped_column(String(200), default="")
     base: Mapped[str] = mapped_column(String(40), default="")
     head: Mapped[str] = mapped_column(String(40))
+    revision: Mapped[int] = mapped_column(default=0)  # counts the changes of (base, head)
     state: Mapped[str] = mapped_column(String(20), default="OPEN")
     verdict: Mapped[str] = mapped_column(String(20), default="PENDING")
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)

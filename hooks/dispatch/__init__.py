@@ -1,0 +1,1 @@
+"""From an event to tasks: pull requests, merges, builds and deployments."""

@@ -22,9 +22,7 @@ class Starter(Protocol):
 class Dispatcher:
     """Brings pull requests and main in line with what the forges say."""
 
-    def __init__(
-        self, forges: Mapping[str, Forge], pulls: PullRequests, engine: Starter
-    ) -> None:
+    def __init__(self, forges: Mapping[str, Forge], pulls: PullRequests, engine: Starter) -> None:
         self._forges, self._pulls, self._engine = forges, pulls, engine
 
     def handle(self, repository: str, event: dict[str, Any]) -> str:
@@ -65,13 +63,9 @@ class Dispatcher:
             if pull.branch in heads:
                 self._branch(repository, pull.branch, heads, pull.author)
 
-    def _branch(
-        self, repository: str, branch: str, heads: Mapping[str, str], pusher: str
-    ) -> None:
+    def _branch(self, repository: str, branch: str, heads: Mapping[str, str], pusher: str) -> None:
         base, head = heads["main"], heads[branch]
-        if base == head and not any(
-            p.branch == branch for p in self._pulls.list(repository, OPEN)
-        ):
+        if base == head and not any(p.branch == branch for p in self._pulls.list(repository, OPEN)):
             return  # a merged branch that still lies about
         pull = self._pulls.seen(repository, branch, base, head, pusher)
         forge = self._forges[repository]
@@ -84,5 +78,5 @@ class Dispatcher:
             "base": base,
             "head": head,
         }
-        name = f"pull:{repository}:{pull.number}:{base[:16]}:{head[:16]}"
+        name = f"pull:{repository}:{pull.number}:{pull.revision}"
         self._engine.start(PULL_REQUEST, payload, id=name)

@@ -33,11 +33,14 @@ class PullRequests:
                     branch=branch,
                     title=branch.replace("-", " ").replace("_", " "),
                     author=author,
+                    base="",
                     head=head,
+                    revision=0,
                 )
                 session.add(pull)
             if (pull.base, pull.head) != (base, head):
                 pull.base, pull.head, pull.verdict = base, head, PENDING
+                pull.revision += 1
                 pull.report, pull.plan, pull.build_state = {}, {}, ""
             return pull
 

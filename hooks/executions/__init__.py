@@ -1,0 +1,1 @@
+"""Executions: runs of a deployment."""

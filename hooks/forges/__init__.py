@@ -1,0 +1,1 @@
+"""Forges: what hosts the git repositories."""

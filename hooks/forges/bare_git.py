@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from ci.gitstore import GitStore
 from git import Actor, Repo
 
 from ci.errors import SettingsError
-from ci.gitstore import GitStore
 from hooks.forges.mailbox import Mailbox
 from hooks.forges.seams import Status
 
@@ -104,6 +104,7 @@ def install_hooks(repository: Path) -> None:
     for name in ("update", "post-receive"):
         command = shlex.join([sys.executable, "-P", "-m", "hooks.forges.git_hook", name])
         hook = folder / name
-        hook.write_text(f'#!/bin/sh\n# Written by hpcwaas; `waas init` renews it.\nexec {command} "$@"\n')
+        hook.write_text(
+            f'#!/bin/sh\n# Written by hpcwaas; `waas init` renews it.\nexec {command} "$@"\n'
+        )
         hook.chmod(0o755)
-

@@ -1,0 +1,1 @@
+"""The web application: REST, webhooks and pages."""

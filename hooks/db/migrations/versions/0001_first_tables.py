@@ -108,6 +108,7 @@ def upgrade() -> None:
         sa.Column("author", sa.String(length=200), nullable=False),
         sa.Column("base", sa.String(length=40), nullable=False),
         sa.Column("head", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("verdict", sa.String(length=20), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),

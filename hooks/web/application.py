@@ -1,0 +1,21 @@
+"""The web application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+
+from hooks.web import errors, execution_api, pages, service_api, webhooks
+
+
+def create(waas: Any) -> Flask:
+    """Make the Flask application over the parts that ``hooks.wiring`` put together."""
+    app = Flask("hooks.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 10_000_000  # bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["waas"] = waas
+    errors.register(app)
+    for room in (execution_api, service_api, webhooks, pages):
+        app.register_blueprint(room.api)
+    return app

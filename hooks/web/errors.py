@@ -1,0 +1,50 @@
+"""Errors as JSON, each with a sentence; never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from ci.errors import EntryError, SiteError, WaasError
+
+log = logging.getLogger(__name__)
+
+
+class NotFoundError(EntryError):
+    """What was asked for does not exist, or not for this caller."""
+
+
+class ConflictError(EntryError):
+    """What was asked for cannot be done in the present state."""
+
+
+def register(app: Flask) -> None:
+    """Make every error of a route a JSON answer ``{"error": …, "hint": …}``."""
+
+    @app.errorhandler(WaasError)
+    def known(error: WaasError) -> tuple[Response, int]:
+        return jsonify(error=error.message, hint=error.hint), _code(error)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> tuple[Response, int]:
+        return jsonify(error=error.description or error.name, hint=""), error.code or 500
+
+    @app.errorhandler(Exception)
+    def defect(_error: Exception) -> tuple[Response, int]:
+        reference = secrets.token_hex(4)
+        log.exception("a request failed by a defect of ours", extra={"reference": reference})
+        sentence = f"internal error; the operator finds it in the log under {reference}"
+        return jsonify(error=sentence, hint=""), 500
+
+
+def _code(error: WaasError) -> int:
+    if isinstance(error, NotFoundError):
+        return 404
+    if isinstance(error, ConflictError):
+        return 409
+    if isinstance(error, EntryError):
+        return 400
+    return 503 if isinstance(error, SiteError) and error.transient else 500

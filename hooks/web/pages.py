@@ -1,0 +1,77 @@
+"""Web pages: what runs where, and what came of it. Read-only; a browser logs in with a token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, render_template, request
+from sqlalchemy import select
+from werkzeug.exceptions import Unauthorized
+
+from hooks.db.tables import Deployment, PullRequest
+from hooks.web.auth import caller, requires_token
+from hooks.web.execution_api import public_status
+
+api = Blueprint("pages", __name__, template_folder="templates")
+
+
+def _app() -> Any:
+    return current_app.extensions["waas"]
+
+
+@api.app_errorhandler(Unauthorized)
+def ask(error: Unauthorized) -> tuple[Response, int]:
+    """401; a browser is told that a user name and a token (as the password) will do."""
+    answer = current_app.json.response(error=error.description, hint="`waas tokens create USER`")
+    if "text/html" in request.headers.get("Accept", ""):
+        answer.headers["WWW-Authenticate"] = 'Basic realm="hpcwaas: any name, token as password"'
+    return answer, 401
+
+
+@api.get("/")
+@requires_token
+def home() -> str:
+    """Executions, deployments and pull requests at a glance."""
+    waas = _app()
+    with waas.database.session() as session:
+        deployments = list(session.scalars(select(Deployment).order_by(Deployment.id)))
+        newest = select(PullRequest).order_by(PullRequest.id.desc()).limit(10)
+        pulls = list(session.scalars(newest))
+    return render_template(
+        "home.html",
+        executions=[(e, public_status(e)) for e in waas.executions.list(caller(), limit=20)],
+        deployments=deployments,
+        pulls=pulls,
+        user=caller().user,
+    )
+
+
+@api.get("/pages/executions/<execution>")
+@requires_token
+def execution_page(execution: str) -> str:
+    """One execution: its jobs, its log, its results."""
+    waas = _app()
+    found = waas.executions.get(caller(), execution)
+    lines, _total = waas.journal.read(f"execution:{found.id}")
+    return render_template(
+        "execution.html",
+        execution=found,
+        status=public_status(found),
+        jobs=waas.executions.jobs(found.id),
+        lines=lines,
+        user=caller().user,
+    )
+
+
+@api.get("/pages/pulls/<repository>/<int:number>")
+@requires_token
+def pull_page(repository: str, number: int) -> tuple[str, int]:
+    """One pull request: its report and its plan."""
+    query = select(PullRequest).where(
+        PullRequest.repository == repository, PullRequest.number == number
+    )
+    with _app().database.session() as session:
+        pull = session.scalar(query)
+    if pull is None:
+        return render_template("missing.html", user=caller().user), 404
+    return render_template("pull.html", pull=pull, user=caller().user), 200

@@ -1,0 +1,112 @@
+"""What the service itself has to say: sites, deployments, deliveries, images, health."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify
+from sqlalchemy import select
+
+from hooks.db.tables import Delivery, Deployment, PullRequest
+from hooks.web.auth import requires_operator, requires_token
+
+api = Blueprint("service_api", __name__)
+
+
+def _app() -> Any:
+    return current_app.extensions["waas"]
+
+
+def _rows(query: Any) -> list[Any]:
+    with _app().database.session() as session:
+        return list(session.scalars(query))
+
+
+@api.get("/version")
+def shown_version() -> Response:
+    """The version of the service."""
+    try:
+        return jsonify(version=version("hpcwaas"))
+    except PackageNotFoundError:
+        return jsonify(version="unknown")
+
+
+@api.get("/healthz")
+def health() -> Response:
+    """200 while the database answers."""
+    _app().database.ping()
+    return jsonify(status="ok")
+
+
+@api.get("/sites")
+@requires_token
+def sites() -> Response:
+    """The sites and their targets; no host keys, no logins."""
+    found = _app().sites.all()
+    return jsonify(
+        sites=[
+            {"name": s.name, "title": s.title, "queue": s.queue.kind, "target": s.target.to_dict()}
+            for s in found
+        ]
+    )
+
+
+@api.get("/deployments")
+@requires_token
+def deployments() -> Response:
+    """Each workflow at each site."""
+    rows = _rows(select(Deployment).order_by(Deployment.id))
+    return jsonify(
+        deployments=[
+            {
+                "id": d.id,
+                "workflow": d.workflow,
+                "site": d.site,
+                "state": d.state,
+                "commit": d.commit,
+                "active": d.active,
+                "message": d.message,
+                "images": d.manifest.get("steps", {}),
+            }
+            for d in rows
+        ]
+    )
+
+
+@api.get("/images")
+@requires_token
+def images() -> Response:
+    """The image store."""
+    return jsonify(images=_app().images.listing())
+
+
+@api.get("/pulls")
+@requires_token
+def pulls() -> Response:
+    """Pull requests of the embedded forges, newest first."""
+    rows = _rows(select(PullRequest).order_by(PullRequest.id.desc()).limit(200))
+    shown = ("repository", "number", "branch", "title", "author", "base", "head", "state")
+    more = ("verdict", "build_state", "report", "plan")
+    return jsonify(pulls=[{n: getattr(p, n) for n in shown + more} for p in rows])
+
+
+@api.get("/deliveries")
+@requires_operator
+def deliveries() -> Response:
+    """The newest deliveries and what became of them."""
+    rows = _rows(select(Delivery).order_by(Delivery.number.desc()).limit(200))
+    return jsonify(
+        deliveries=[
+            {
+                "id": d.id,
+                "source": d.source,
+                "repository": d.repository,
+                "state": d.state,
+                "reason": d.reason,
+                "attempts": d.attempts,
+                "received": f"{d.received_at.isoformat(timespec='seconds')}Z",
+            }
+            for d in rows
+        ]
+    )
