@@ -1,0 +1,110 @@
+"""``waas``: the command line. Starts fast: a command's module is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from ci.errors import WaasError
+
+_COMMANDS = {
+    # service side
+    "demo": "hooks.cli.demo:demo",
+    "init": "hooks.cli.service:init",
+    "serve": "hooks.cli.service:serve",
+    "work": "hooks.cli.service:work",
+    "tokens": "hooks.cli.service:tokens",
+    "deliveries": "hooks.cli.service:deliveries",
+    "sites": "hooks.cli.sites:sites",
+    "deployments": "hooks.cli.sites:deployments",
+    "deploy": "hooks.cli.sites:deploy",
+    # authors, on any checkout
+    "validate": "hooks.cli.author:validate",
+    "plan": "hooks.cli.author:plan",
+    "recipe": "hooks.cli.author:recipe",
+    "build": "hooks.cli.author:build",
+    "images": "hooks.cli.author:images",
+    # users
+    "workflows": "hooks.cli.user:workflows",
+    "executions": "hooks.cli.user:executions",
+    "ssh_keys": "hooks.cli.user:ssh_keys",
+}
+
+_SHORT = {
+    "demo": "The whole story in one go, on a throw-away service home.",
+    "init": "Make a service home.",
+    "serve": "Web application and one worker.",
+    "work": "One more worker.",
+    "tokens": "API tokens: create, list, revoke.",
+    "deliveries": "Every push and webhook, and what became of it.",
+    "sites": "The sites: list them, check that they can be used.",
+    "deployments": "Which workflow is in place where.",
+    "deploy": "Deploy a workflow of main to a site (again).",
+    "validate": "Judge a registry checkout, offline.",
+    "plan": "What a workflow needs at each site, and why.",
+    "recipe": "Print the recipe of a step's image.",
+    "build": "Build a step's image.",
+    "images": "The image store.",
+    "workflows": "List workflows and run them.",
+    "executions": "Follow, cancel and read your executions.",
+    "ssh_keys": "Your SSH keys for the clusters.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules that are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All names, in the order of a user's first day."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list for ``--help``, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SHORT[name]) for name in _COMMANDS])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", metavar="FILE", help="Settings of the service home ($WAAS_CONFIG).")
+@click.option("--api_url", metavar="URL", help="Where the service answers ($HW_API_URL).")
+@click.option("-t", "--access_token", metavar="TOKEN", help="Your token ($HW_ACCESS_TOKEN).")
+@click.version_option(package_name="hpcwaas", prog_name="waas")
+@click.pass_context
+def waas(ctx: click.Context, **options: str | None) -> None:
+    """Run HPC workflows on clusters, from git."""
+    ctx.ensure_object(dict)
+    ctx.obj.update(options)
+
+
+def main() -> None:
+    """The entry point. Errors are sentences; exit 1 for what was asked, 2 for what cannot run."""
+    try:
+        waas.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except WaasError as error:
+        text = click.style("error: ", fg="red", bold=True) + str(WaasError(error.message))
+        click.echo(text, err=True)
+        if error.hint:
+            click.echo(f"       {error.hint}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
