@@ -1,0 +1,1 @@
+"""Throw-away clusters and container tools, for the demo and the tests."""

@@ -1,0 +1,150 @@
+"""Puts in place what throw-away clusters and container builds need on a Debian machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import SettingsError
+from hooks.testbed.cache import cache_dir, locked, make_once
+
+Progress = Callable[[str], None]
+
+_SCRIPTS = Path(__file__).parent
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_INSTALL_SECONDS = 1200.0
+
+# what must be there, a program or an absolute path, and the Debian package that has it
+_PACKAGES: Mapping[str, str] = {
+    "/etc/protocols": "netbase",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+    "hostname": "hostname",
+    "mmdebstrap": "mmdebstrap",
+    "munged": "munge",
+    "newuidmap": "uidmap",
+    "patchelf": "patchelf",
+    "ps": "procps",
+    "mksquashfs": "squashfs-tools",
+    "sbatch": "slurm-client",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "squashfuse": "squashfuse",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the tools of our own are: Apptainer's prefix, the folder of the container engine."""
+
+    cache: Path
+    apptainer_prefix: Path
+    engine: Path
+
+    @property
+    def apptainer(self) -> Path:
+        """The program."""
+        return self.apptainer_prefix / "usr/bin/apptainer"
+
+
+def ensure(progress: Progress = lambda _: None) -> Tools:
+    """Install what is missing and say where it is; fast when nothing is.
+
+    ``progress`` gets a sentence for everything that takes long. Raises ``SettingsError`` when
+    something is missing that we may not or cannot install.
+    """
+    ensure_packages(progress)
+    cache = cache_dir()
+    return Tools(cache, ensure_apptainer(cache, progress), ensure_engine(cache, progress))
+
+
+def missing_packages(packages: Mapping[str, str] = _PACKAGES) -> list[str]:
+    """Return the Debian packages whose programs or files this machine does not have."""
+    found = {
+        package
+        for what, package in packages.items()
+        if not (Path(what).exists() if what.startswith("/") else shutil.which(what, path=_PATH))
+    }
+    return sorted(found)
+
+
+def ensure_packages(progress: Progress) -> None:
+    """Install the Debian packages that are missing, if we may."""
+    if not missing_packages():
+        return
+    with locked(cache_dir() / ".packages.lock"):
+        missing = missing_packages()
+        if not missing:
+            return
+        command = f"apt-get install --no-install-recommends {' '.join(missing)}"
+        root = become_root()
+        if root is None or shutil.which("apt-get") is None:
+            raise SettingsError(
+                f"this machine lacks {', '.join(missing)} for throw-away clusters",
+                hint=f"as root: {command}",
+            )
+        progress(f"installing {', '.join(missing)}")
+        run_script([*root, "bash", str(_SCRIPTS / "install-packages.sh"), *missing], command)
+
+
+def become_root() -> list[str] | None:
+    """Return what goes before a command that needs root: nothing, or sudo; None if we may not."""
+    if os.geteuid() == 0:
+        return []
+    asked = ["sudo", "-n", "true"]
+    if (
+        shutil.which("sudo")
+        and subprocess.run(asked, check=False, capture_output=True).returncode == 0
+    ):
+        return ["sudo", "-n"]
+    return None
+
+
+def ensure_apptainer(cache: Path, progress: Progress) -> Path:
+    """Return the prefix of an Apptainer of our own, unpacked at first use (about 10 s)."""
+    prefix = cache / "apptainer"
+
+    def make(part: Path) -> None:
+        progress("fetching Apptainer")
+        script = str(_SCRIPTS / "get-apptainer.sh")
+        run_script(["bash", script, str(part), str(prefix)], "fetching Apptainer")
+
+    return make_once(prefix, make)
+
+
+def ensure_engine(cache: Path, progress: Progress) -> Path:
+    """Return the folder of a container engine of our own, unpacked at first use (about 15 s)."""
+
+    def make(part: Path) -> None:
+        progress("fetching the container engine")
+        script = str(_SCRIPTS / "get-engine.sh")
+        run_script(["bash", script, str(part)], "fetching the container engine")
+
+    return make_once(cache / "engine", make)
+
+
+def run_script(argv: Sequence[str], what: str, *, timeout: float = _INSTALL_SECONDS) -> str:
+    """Run a command to its end; ``SettingsError`` quotes its last line if it fails."""
+    environ = {**os.environ, "PATH": _PATH}
+    try:
+        done = subprocess.run(
+            argv,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environ,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SettingsError(f"{what} took more than {timeout:.0f} seconds") from error
+    if done.returncode:
+        told = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise SettingsError(f"{what} failed: {told[-1]}")
+    return done.stdout
