@@ -50,7 +50,7 @@ class Tokens:
                 return None
             return Caller(row.user, row.role)
 
-    def list(self) -> list[Token]:
+    def all(self) -> list[Token]:
         """All tokens (without the tokens), oldest first."""
         with self._database.session() as session:
             return list(session.scalars(select(Token).order_by(Token.created_at)))

@@ -106,7 +106,9 @@ def status(client: Client, execution: str, follow: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        click.echo(coloured(found["status"]) + (f": {found['message']}" if found["message"] else ""))
+        click.echo(
+            coloured(found["status"]) + (f": {found['message']}" if found["message"] else "")
+        )
         show(found["jobs"], ["operation", "native_id", "state", "exit_code"], json_wanted=False)
     if found["status"] == "FAILED":
         raise click.exceptions.Exit(1)

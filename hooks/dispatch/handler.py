@@ -48,7 +48,7 @@ class Dispatcher:
         """Look at every ref of every forge, as if each had just been pushed."""
         for repository, forge in self._forges.items():
             heads = forge.heads()
-            for pull in self._pulls.list(repository, OPEN):
+            for pull in self._pulls.of(repository, OPEN):
                 if pull.branch not in heads:
                     self._pulls.closed(repository, pull.branch)
             for branch in heads:
@@ -59,13 +59,13 @@ class Dispatcher:
         self._pulls.merged(repository, commit)
         payload = {"repository": repository, "commit": commit}
         self._engine.start(MERGE, payload, id=f"merge:{repository}:{commit}")
-        for pull in self._pulls.list(repository, OPEN):  # judged against an older main
+        for pull in self._pulls.of(repository, OPEN):  # judged against an older main
             if pull.branch in heads:
                 self._branch(repository, pull.branch, heads, pull.author)
 
     def _branch(self, repository: str, branch: str, heads: Mapping[str, str], pusher: str) -> None:
         base, head = heads["main"], heads[branch]
-        if base == head and not any(p.branch == branch for p in self._pulls.list(repository, OPEN)):
+        if base == head and not any(p.branch == branch for p in self._pulls.of(repository, OPEN)):
             return  # a merged branch that still lies about
         pull = self._pulls.seen(repository, branch, base, head, pusher)
         forge = self._forges[repository]

@@ -66,7 +66,7 @@ class PullRequests:
             for pull in session.scalars(_open(repository).where(PullRequest.branch == branch)):
                 pull.state = CLOSED
 
-    def list(self, repository: str, state: str = OPEN) -> list[PullRequest]:
+    def of(self, repository: str, state: str = OPEN) -> list[PullRequest]:
         """Those in a state, oldest first."""
         query = select(PullRequest).where(
             PullRequest.repository == repository, PullRequest.state == state

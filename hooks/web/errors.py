@@ -9,16 +9,9 @@ from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from ci.errors import EntryError, SiteError, WaasError
+from hooks.errors import ConflictError, ForbiddenError, NotFoundError
 
 log = logging.getLogger(__name__)
-
-
-class NotFoundError(EntryError):
-    """What was asked for does not exist, or not for this caller."""
-
-
-class ConflictError(EntryError):
-    """What was asked for cannot be done in the present state."""
 
 
 def register(app: Flask) -> None:
@@ -43,6 +36,8 @@ def register(app: Flask) -> None:
 def _code(error: WaasError) -> int:
     if isinstance(error, NotFoundError):
         return 404
+    if isinstance(error, ForbiddenError):
+        return 403
     if isinstance(error, ConflictError):
         return 409
     if isinstance(error, EntryError):

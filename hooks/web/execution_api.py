@@ -58,7 +58,7 @@ def trigger(workflow: str) -> tuple[Response, int, dict[str, str]]:
 @requires_token
 def executions() -> Response:
     """The caller's executions, newest first; ``workflow``, ``state``, ``limit`` narrow the list."""
-    found = _app().executions.list(
+    found = _app().executions.mine(
         caller(),
         workflow=request.args.get("workflow"),
         state=request.args.get("state"),
@@ -90,7 +90,9 @@ def logs(execution: str) -> Response:
     start = max(0, request.args.get("from", 0, type=int))
     size = request.args.get("size", -1, type=int)
     levels = request.args.get("levels", 0, type=int)
-    until = time.monotonic() + min(_seconds(request.args.get("timeout", "1m")), LONGEST_POLL_SECONDS)
+    until = time.monotonic() + min(
+        _seconds(request.args.get("timeout", "1m")), LONGEST_POLL_SECONDS
+    )
     subject = f"execution:{execution}"
     while True:
         lines, total = _app().journal.read(subject, start=start, size=size, levels=levels)

@@ -39,7 +39,7 @@ def home() -> str:
         pulls = list(session.scalars(newest))
     return render_template(
         "home.html",
-        executions=[(e, public_status(e)) for e in waas.executions.list(caller(), limit=20)],
+        executions=[(e, public_status(e)) for e in waas.executions.mine(caller(), limit=20)],
         deployments=deployments,
         pulls=pulls,
         user=caller().user,

@@ -1,0 +1,209 @@
+"""Flows outlive their process: each test runs real worker processes on a real SQLite file."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+WORKER = """
+    import sys, time, pathlib
+    from ci.errors import EntryError, SiteError
+    from hooks.engine import Cancelled, Engine
+    folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+    engine = Engine(f"sqlite:///{folder}/waas.db", executor=name)
+
+    def effect(step):
+        with open(folder / "effects", "a") as f:
+            f.write(step + "\\n")
+        time.sleep(0.05)
+        return step
+
+    def site(step):
+        if not (folder / "up").exists():
+            raise SiteError("is down", site="alpha", transient=True)
+        return effect(step)
+
+    def wrong():
+        raise EntryError("no such field", path="a.yaml", line=3, hint="correct it")
+
+    def story(flow, payload):
+        names = [flow.step(f"s{i}", effect, f"{flow.id}:s{i}") for i in range(payload["steps"])]
+        child = flow.start_child("part", {"of": flow.id}, id=f"{flow.id}:part")
+        return {"did": names, "part": child.result()}
+
+    def part(flow, payload):
+        return flow.step("p", effect, f"{flow.id}:p")
+
+    def patient(flow, payload):
+        try:
+            flow.step("site", site, f"{flow.id}:site")
+        except Cancelled:
+            flow.step("clean-up", effect, f"{flow.id}:clean-up")
+
+    def faulty(flow, payload):
+        try:
+            flow.step("wrong", wrong)
+        except EntryError as error:
+            flow.step("told", effect, f"{error} | {error.line}")
+
+    engine.register("story", story)
+    engine.register("part", part, at_once=1)
+    engine.register("patient", patient)
+    engine.register("faulty", faulty)
+    engine.launch()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        verb, flow, id = line.split()
+        engine.start(flow, {"steps": 4}, id=id) if verb == "start" else engine.cancel(id)
+        print("ok", flush=True)
+"""
+
+
+class Worker:
+    def __init__(self, folder: Path, name: str = "one") -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WORKER), str(folder), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline().strip()
+
+    def say(self, text: str) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline().strip() == "ok"
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[list[Worker]]:
+    started: list[Worker] = []
+    yield started
+    for worker in started:
+        if worker.process.poll() is None:
+            worker.kill()
+
+
+def effects(folder: Path) -> list[str]:
+    file = folder / "effects"
+    return file.read_text().split("\n")[:-1] if file.exists() else []
+
+
+def states(folder: Path) -> set[str]:
+    with sqlite3.connect(folder / "waas.db") as connection:
+        rows = connection.execute("select status from workflow_status").fetchall()
+    return {row[0] for row in rows}
+
+
+def wait_for(condition: object, seconds: float = 40) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():  # type: ignore[operator]
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def test_every_step_is_done_although_the_worker_is_killed_again_and_again(tmp_path, workers):
+    flows = [f"f{i}" for i in range(6)]
+    wanted = {f"{f}:s{i}" for f in flows for i in range(4)} | {f"{f}:part:p" for f in flows}
+    workers.append(Worker(tmp_path))
+    for flow in flows:
+        workers[-1].say(f"start story {flow}")
+    kills = 0
+    while set(effects(tmp_path)) != wanted:
+        time.sleep(0.6)
+        workers[-1].kill()
+        kills += 1
+        assert kills < 60
+        workers.append(Worker(tmp_path))
+    wait_for(lambda: states(tmp_path) == {"SUCCESS"})
+    done = effects(tmp_path)
+    # A kill between an effect and its record repeats that one effect: at most one per flow and kill
+    assert len(done) - len(wanted) <= kills * len(flows)
+    assert kills >= 2
+
+
+def test_the_same_id_runs_once(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    for _ in range(5):
+        workers[0].say("start story same")
+    wait_for(lambda: "same:part:p" in effects(tmp_path))
+    assert sorted(effects(tmp_path)) == ["same:part:p", *(f"same:s{i}" for i in range(4))]
+
+
+def test_a_second_worker_takes_over_from_a_dead_one(tmp_path, workers):
+    workers.append(Worker(tmp_path, "one"))
+    workers.append(Worker(tmp_path, "two"))
+    workers[0].say("start patient wait")
+    wait_for(lambda: "PENDING" in states(tmp_path))
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.kill()
+    workers.append(Worker(tmp_path, "three"))
+    (tmp_path / "up").touch()
+    wait_for(lambda: effects(tmp_path) == ["wait:site"])
+
+
+def test_two_workers_of_one_name_are_refused(tmp_path, workers):
+    workers.append(Worker(tmp_path, "one"))
+    second = Worker(tmp_path, "one")
+    second.process.wait(timeout=30)
+    assert second.process.stderr is not None
+    assert "already running" in second.process.stderr.read()
+    second.kill()
+
+
+def test_a_site_that_is_down_is_waited_for(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    workers[0].say("start patient p")
+    time.sleep(2)
+    assert effects(tmp_path) == []
+    (tmp_path / "up").touch()
+    wait_for(lambda: effects(tmp_path) == ["p:site"])
+
+
+def test_a_cancel_ends_the_wait_and_the_flow_cleans_up(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    workers[0].say("start patient p")
+    wait_for(lambda: "PENDING" in states(tmp_path))
+    workers[0].say("cancel patient p")
+    wait_for(lambda: effects(tmp_path) == ["p:clean-up"])
+
+
+def test_an_error_crosses_a_step_with_its_place(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    workers[0].say("start faulty f")
+    wait_for(lambda: effects(tmp_path) == ["a.yaml:3: no such field (correct it) | 3"])
+
+
+def test_a_pickled_record_is_refused(tmp_path):
+    code = (
+        "import hooks.engine, dbos._serialization as s, pickle, base64\n"
+        "try:\n    s.DefaultSerializer().deserialize(base64.b64encode(pickle.dumps(1)).decode())\n"
+        "except ValueError as e:\n    print(e)\n"
+    )
+    env = dict(os.environ)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
+    )
+    assert "refused" in out.stdout
