@@ -1,0 +1,216 @@
+"""Commits of a git repository as trees, read straight from the object store.
+
+Nothing is checked out, no attribute, filter, hook or submodule of the repository is followed
+(see ``ci.git_process``). Names from outside are only ever passed to git after they match a strict
+pattern, and commits are 40 hex digits everywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import EntryError, SettingsError
+from ci.git_process import BlobReader, git_output, git_running
+from ci.trees import Entry, Gate, check_readable, export
+
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}", re.ASCII)
+_MODES = frozenset({0o100644, 0o100755, 0o100664, 0o120000, 0o160000})
+_LONGEST_RECORD = 8192  # bytes of one line of ls-tree
+_KEPT = 4  # listings of commits kept in memory
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLine:
+    """A commit in one line. ``time`` is when it was committed, in Unix seconds."""
+
+    id: str
+    subject: str
+    author: str
+    email: str
+    time: int
+
+
+class CommitTree:
+    """The tree of one commit: a ``ci.trees.Tree``. ``id`` is the commit."""
+
+    def __init__(self, commit: str, listing: dict[str, tuple[Entry, str]], blobs: BlobReader):
+        self.id = commit
+        self._listing = listing
+        self._blobs = blobs
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every file, symbolic link and submodule, by path."""
+        return tuple(entry for entry, _ in self._listing.values())
+
+    def read(self, path: str) -> bytes:
+        """The content of a regular file."""
+        entry, blob = self._listing.get(path, (None, ""))
+        check_readable(entry, path)
+        return self._blobs.read(blob)
+
+    def differs(self, other: CommitTree) -> tuple[str, ...]:
+        """Paths whose content or kind is not the same in both, sorted."""
+        paths = self._listing.keys() | other._listing.keys()
+        return tuple(sorted(p for p in paths if self._content(p) != other._content(p)))
+
+    def _content(self, path: str) -> tuple[int, str] | None:
+        found = self._listing.get(path)
+        return (found[0].mode, found[1]) if found else None
+
+
+class GitStore:
+    """A git repository, read only. ``git_dir`` is the bare repository or the ``.git`` folder."""
+
+    def __init__(self, git_dir: Path) -> None:
+        if not (git_dir / "HEAD").is_file():
+            raise SettingsError(f"{git_dir} is not a git repository")
+        self.git_dir = git_dir.absolute()
+        self._trees: OrderedDict[str, CommitTree] = OrderedDict()
+        self._blobs = BlobReader(self.git_dir)
+
+    def heads(self) -> dict[str, str]:
+        """Each branch and the commit it is at."""
+        code, output = git_output(
+            self.git_dir, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"
+        )
+        if code:
+            raise SettingsError(f"{self.git_dir}: git cannot list the branches")
+        lines = (line.partition(" ") for line in output.decode("utf-8", "replace").splitlines())
+        return {ref.removeprefix("refs/heads/"): commit for commit, _, ref in lines}
+
+    def resolve(self, ref: str) -> str:
+        """The commit (40 hex digits) that a branch, tag, ``HEAD`` or abbreviation names."""
+        if not _REF.fullmatch(ref) or ".." in ref or "@{" in ref:
+            raise EntryError(f"{ref!r} is not the name of a commit")
+        code, output = git_output(
+            self.git_dir,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{ref}^{{commit}}",
+        )
+        commit = output.decode("ascii", "replace").strip()
+        if code or not _COMMIT.fullmatch(commit):
+            raise EntryError(f"there is no commit {ref!r}")
+        return commit
+
+    def tree(self, commit: str) -> CommitTree:
+        """The tree of a commit. Raises ``EntryError``: unknown, too many files, too deep, …"""
+        known = self._trees.pop(_checked(commit), None) or self._list(commit)
+        self._trees[commit] = known
+        while len(self._trees) > _KEPT:
+            self._trees.popitem(last=False)
+        return known
+
+    def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
+        """Paths that are not the same in two commits (added, removed or changed), sorted.
+
+        Both listings pass the gate and are compared here: ``git diff`` has no limit on memory.
+        """
+        return self.tree(base).differs(self.tree(head))
+
+    def is_ancestor(self, ancestor: str, commit: str) -> bool:
+        """Whether ``ancestor`` is in the history of ``commit`` (or is that commit)."""
+        code, _ = git_output(
+            self.git_dir, "merge-base", "--is-ancestor", _checked(ancestor), _checked(commit)
+        )
+        if code not in {0, 1}:
+            raise EntryError(f"there is no commit {ancestor} or {commit}")
+        return code == 0
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The newest commit that both have in their history, if they share any."""
+        code, output = git_output(self.git_dir, "merge-base", _checked(one), _checked(other))
+        if code not in {0, 1}:
+            raise EntryError(f"there is no commit {one} or {other}")
+        return output.decode("ascii").split()[0] if code == 0 else None
+
+    def log(self, commit: str, *, limit: int = 1) -> tuple[CommitLine, ...]:
+        """The commit and those before it, newest first, at most ``limit``."""
+        shape = "--format=%H%x00%s%x00%an%x00%ae%x00%ct"
+        options = ["--no-show-signature", "--no-mailmap", "--no-notes", "--no-color", "-z"]
+        code, output = git_output(
+            self.git_dir, "log", shape, *options, f"--max-count={int(limit)}", _checked(commit)
+        )
+        if code:
+            raise EntryError(f"there is no commit {commit}")
+        words = [_printable(word) for word in output.decode("utf-8", "replace").split("\0")]
+        rows = (words[start : start + 5] for start in range(0, len(words) - 4, 5))
+        return tuple(CommitLine(r[0], r[1], r[2], r[3], int(r[4])) for r in rows)
+
+    def export(self, commit: str, prefixes: Collection[str], destination: Path) -> None:
+        """Write files of a commit to a folder: see ``ci.trees.export``."""
+        export(self.tree(commit), prefixes, destination)
+
+    def close(self) -> None:
+        """End the process that reads blobs; a later read starts another."""
+        self._blobs.close()
+
+    def _list(self, commit: str) -> CommitTree:
+        gate = Gate()
+        listing = {}
+        for mode, blob, size, path in self._records(commit):
+            entry = gate.passed(Entry(path, mode, size))
+            listing[path] = (entry, blob)
+        return CommitTree(commit, dict(sorted(listing.items())), self._blobs)
+
+    def _records(self, commit: str) -> Iterator[tuple[int, str, int, str]]:
+        """Stream ``ls-tree``: what a gate refuses is never listed to its end."""
+        with git_running(self.git_dir, "ls-tree", "-r", "-l", "-z", "--full-tree", commit) as git:
+            rest = b""
+            while chunk := git.chunk():
+                *records, rest = (rest + chunk).split(b"\0")
+                yield from map(_record, records)
+                if len(rest) > _LONGEST_RECORD:
+                    raise EntryError("a path of the tree is too long", path=_shown(rest))
+            if git.wait():
+                raise EntryError(f"there is no commit {commit}, or its tree is damaged")
+
+
+def find_git_dir(folder: Path) -> Path | None:
+    """The repository of a checkout or of a folder in it, or the bare repository itself."""
+    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        return folder
+    for parent in (folder.absolute(), *folder.absolute().parents):
+        pointer = parent / ".git"
+        if pointer.is_dir():
+            return pointer
+        if pointer.is_file():  # a work tree of another repository: "gitdir: <path>"
+            target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
+            return parent / target
+    return None
+
+
+def _record(record: bytes) -> tuple[int, str, int, str]:
+    """Read a line of ``ls-tree -l``: ``<mode> <type> <object> <size>``, a tab, the path."""
+    if len(record) > _LONGEST_RECORD:
+        raise EntryError("a path of the tree is too long", path=_shown(record))
+    head, _, name = record.partition(b"\t")
+    mode, _, blob, size = head.split()
+    try:
+        path = name.decode("utf-8")
+    except UnicodeDecodeError:
+        raise EntryError("a file's name is not UTF-8", path=_shown(record)) from None
+    if int(mode, 8) not in _MODES:
+        raise EntryError(f"has the unknown mode {mode.decode('ascii')}", path=path)
+    return int(mode, 8), blob.decode("ascii"), 0 if size == b"-" else int(size), path
+
+
+def _shown(record: bytes) -> str:
+    return record.partition(b"\t")[2][:80].decode("utf-8", "backslashreplace")
+
+
+def _checked(commit: str) -> str:
+    if not _COMMIT.fullmatch(commit):
+        raise EntryError(f"{commit!r} is not a commit (40 hex digits)")
+    return commit
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

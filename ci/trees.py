@@ -1,0 +1,223 @@
+"""Trees: the files of a registry, in a folder or in a git commit.
+
+A tree is never executed, imported or followed: symbolic links and submodules are entries that can
+be listed and judged, but only regular files can be read or exported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ci.errors import EntryError, SettingsError
+
+MAX_READ = 8 * 1024 * 1024  # bytes of one file that a reader or a rule looks at
+MAX_ENTRIES = 100_000
+MAX_DEPTH = 32  # folders above a file
+MAX_TOTAL = 4 * 1024**3  # bytes of all files together
+_NOT_CONTENT = frozenset({".git", ".venv", ".cache", "__pycache__", "node_modules"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a tree.
+
+    ``path`` has forward slashes; ``mode`` is git's (octal 100644, 100755, 120000 symbolic link,
+    160000 submodule); ``size`` is in bytes, 0 for a submodule.
+    """
+
+    path: str
+    mode: int
+    size: int
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file: the only kind that can be read."""
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def is_symlink(self) -> bool:
+        """Whether it is a symbolic link."""
+        return stat.S_ISLNK(self.mode)
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether it is a file with the executable bit."""
+        return self.is_file and bool(self.mode & 0o111)
+
+
+class Tree(Protocol):
+    """The files of a registry. The listing does not change while the tree is held."""
+
+    @property
+    def id(self) -> str:
+        """What identifies the content: the commit (40 hex digits) or a hash of everything."""
+
+    def entries(self) -> Iterable[Entry]:
+        """Every file, symbolic link and submodule, by path. Raises ``EntryError`` (too much)."""
+
+    def read(self, path: str) -> bytes:
+        """The content of a regular file. Raises ``EntryError``: missing, no file, too large."""
+
+
+class FolderTree:
+    """A folder on disk, without ``.git`` and what tools leave behind (``.venv``, caches)."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise SettingsError(f"{path} is not a folder")
+        self.path = path
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 over names, executable bits and contents, as ``sha256:<hex>``."""
+        digest = hashlib.sha256()
+        for entry in self.entries():
+            digest.update(f"{entry.path}\0{entry.mode:o}\0".encode())
+            digest.update(_digest_of(self.path / entry.path, entry))
+        return f"sha256:{digest.hexdigest()}"
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every file and symbolic link, by path."""
+        return tuple(self._listing.values())
+
+    def read(self, path: str) -> bytes:
+        """The content of a regular file that is listed."""
+        check_readable(self._listing.get(path), path)
+        try:
+            # O_NOFOLLOW: what was a file when it was listed may be a link by now
+            descriptor = os.open(self.path / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                content = file.read(MAX_READ + 1)
+        except OSError as error:
+            raise EntryError(f"cannot be read: {error.strerror}", path=path) from error
+        if len(content) > MAX_READ:
+            raise _too_large(path, len(content))
+        return content
+
+    @cached_property
+    def _listing(self) -> dict[str, Entry]:
+        gate = Gate()
+        found = [gate.passed(entry) for entry in _walk(self.path)]
+        return {entry.path: entry for entry in sorted(found, key=lambda entry: entry.path)}
+
+
+class Gate:
+    """Refuses a listing that is too long, too deep or too heavy, while it is being made."""
+
+    def __init__(self) -> None:
+        self.count = self.total = 0
+
+    def passed(self, entry: Entry) -> Entry:
+        """Count the entry and return it. Raises ``EntryError``."""
+        self.count += 1
+        self.total += entry.size
+        if self.count > MAX_ENTRIES:
+            raise EntryError(f"the tree has more than {MAX_ENTRIES} files")
+        if self.total > MAX_TOTAL:
+            raise EntryError(f"the files of the tree are larger than {MAX_TOTAL} bytes together")
+        if entry.path.count("/") > MAX_DEPTH:
+            shown = entry.path[:80]
+            raise EntryError(f"{shown!r}…: folders are nested more than {MAX_DEPTH} deep")
+        return entry
+
+
+def check_readable(entry: Entry | None, path: str) -> Entry:
+    """The entry, if it is a regular file of a size that readers take. Raises ``EntryError``."""
+    if entry is None:
+        raise EntryError("there is no such file", path=path)
+    if not entry.is_file:
+        kind = "symbolic link" if entry.is_symlink else "submodule"
+        raise EntryError(f"is a {kind}, not a file", path=path)
+    if entry.size > MAX_READ:
+        raise _too_large(path, entry.size)
+    return entry
+
+
+def export(tree: Tree, prefixes: Collection[str], destination: Path) -> None:
+    """Write the files at or below the prefixes (all files if none) to ``destination/<path>``.
+
+    ``destination`` appears whole or not at all; it must not exist, or be an empty folder. Files
+    get the modes 0644 and 0755 and nothing else. Raises ``EntryError`` for a symbolic link, a
+    submodule, a name that leaves the folder or that git treats specially, and for a prefix with
+    no files.
+    """
+    chosen = [entry for entry in tree.entries() if not prefixes or _below(entry.path, prefixes)]
+    for prefix in prefixes:
+        if not any(_below(entry.path, [prefix]) for entry in chosen):
+            raise EntryError("there are no such files", path=prefix)
+    for entry in chosen:
+        _check_exportable(entry)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}-"))
+    try:
+        scratch.chmod(0o755)
+        for entry in chosen:
+            _write(scratch / entry.path, tree.read(entry.path), entry)
+        scratch.rename(destination)
+    except OSError as error:
+        raise SettingsError(f"cannot write {destination}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(file: Path, content: bytes, entry: Entry) -> None:
+    file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    file.write_bytes(content)
+    file.chmod(0o755 if entry.is_executable else 0o644)
+
+
+def _below(path: str, prefixes: Collection[str]) -> bool:
+    return any(path == prefix or path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
+
+
+def _check_exportable(entry: Entry) -> None:
+    check_readable(entry, entry.path)
+    parts = entry.path.split("/")  # not PurePosixPath, which tidies up
+    if any(part in {"", ".", ".."} or part.lower() == ".git" for part in parts):
+        raise EntryError("this name cannot be written out", path=entry.path)
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    for folder, folders, files in os.walk(root, followlinks=False):
+        inside = Path(folder)
+        links = [name for name in folders if (inside / name).is_symlink()]
+        folders[:] = sorted(set(folders) - _NOT_CONTENT - set(links))
+        for name in (*files, *links):
+            if name == ".git":  # a work tree's or submodule's pointer
+                continue
+            status = (inside / name).lstat()
+            path = PurePosixPath((inside / name).relative_to(root)).as_posix()
+            yield Entry(path, _git_mode(status.st_mode, path), status.st_size)
+
+
+def _git_mode(mode: int, path: str) -> int:
+    if stat.S_ISLNK(mode):
+        return 0o120000
+    if not stat.S_ISREG(mode):
+        raise EntryError("is neither a file nor a folder (a device, pipe or socket)", path=path)
+    return 0o100755 if mode & 0o100 else 0o100644
+
+
+def _digest_of(file: Path, entry: Entry) -> bytes:
+    if entry.is_symlink:
+        return hashlib.sha256(os.fsencode(file.readlink())).digest()
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").digest()
+    except OSError as error:
+        raise EntryError(f"cannot be read: {error.strerror}", path=entry.path) from error
+
+
+def _too_large(path: str, size: int) -> EntryError:
+    hint = "keep large data outside the registry and stage it in"
+    message = f"{size} bytes; a file of a registry has at most {MAX_READ}"
+    return EntryError(message, path=path, hint=hint)
