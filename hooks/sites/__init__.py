@@ -1,0 +1,1 @@
+"""Sites: transports, queue systems, and what is asked of them."""

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a command left behind: exit code, and both streams decoded as UTF-8 (errors replaced)."""
+    """What a command left behind: exit code, and both streams as UTF-8 (errors replaced)."""
 
     exit_code: int
     stdout: str
