@@ -24,6 +24,15 @@ _PORTS = range(20000, 32000, 40)  # below the ephemeral range; the first port of
 _SPAN = 24  # ports that a cluster of up to 13 nodes uses
 _START_SECONDS = 120.0
 
+# Debian's Open MPI in a container: PMIx's other store complains of the user namespace, and so does
+# the copying between processes that shared memory would use. srun takes no comma in a value.
+_SRUN = (
+    "srun",
+    "--mpi=pmix",
+    "--export=ALL,PMIX_MCA_gds=hash,OMPI_MCA_btl_vader_single_copy_mechanism=none",
+)
+_LAUNCHERS: dict[str, tuple[str, ...]] = {"slurm": _SRUN, "sge": ()}
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterInfo:
@@ -140,7 +149,7 @@ class Cluster:
             "paths": {"deploy": "/srv/scratch/waas", "work": "/srv/scratch/{user}"},
             "target": {"platform": "linux/amd64", "microarchitecture": "x86_64"},
             "container": {"command": str(self._apptainer / "usr/bin/apptainer")},
-            "mpi_launcher": ["srun", "--mpi=pmix"],
+            "mpi_launcher": list(_LAUNCHERS[info.queue]),
         }
 
     def job_names(self) -> list[str]:

@@ -36,6 +36,7 @@ _PACKAGES: Mapping[str, str] = {
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+    "/usr/lib/x86_64-linux-gnu/libpmix.so.2": "libpmix2",
 }
 
 

@@ -1,9 +1,10 @@
 # Slurm in a minihpc site; sourced by minihpc, whose settings (NAME, PORT, NODES, …) it reads.
 
 configure_slurm() { # $1 = root of the site as the daemons see it; configures Slurm 20 to 24
-  local R=$1 i user=root tracking version
+  local R=$1 i user=root tmp=/tmp tracking version
   mkdir -p "$R/etc/slurm"
-  [ "$PLAIN" = 1 ] && user=$(id -un)
+  [ "$PLAIN" = 1 ] && user=$(id -un) tmp=$R/tmp
+  for i in $(seq "$NODES"); do mkdir -p "$R/tmp/n$i"; chmod 1777 "$R/tmp/n$i"; done
   # without cgroups there is nothing to delegate, so it works in any container; a job over its memory then
   # ends FAILED 0:9 instead of OUT_OF_MEMORY 0:125
   tracking=$'ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/linux\nJobAcctGatherParams=OverMemoryKill'
@@ -20,6 +21,8 @@ AuthInfo=socket=$R/munge/munge.socket
 CredType=cred/munge
 StateSaveLocation=$R/state
 SlurmdSpoolDir=$R/spool/%n
+# "nodes" share the machine, and with it /tmp, but PMIx makes the same folder on each
+TmpFS=$tmp/%n
 SlurmctldPidFile=$R/run/slurmctld.pid
 SlurmdPidFile=$R/run/slurmd.%n.pid
 SlurmctldLogFile=$R/log/slurmctld.log
@@ -73,7 +76,15 @@ E
     case $version in *\ 2[012].*) echo "CgroupAutomount=no";; *) echo "CgroupPlugin=disabled";; esac > "$R/etc/slurm/cgroup.conf"
   fi
   if [ "$ACCT" = 1 ]; then configure_slurmdbd "$R" "$user"; fi
-  [ "$PLAIN" = 1 ] || mount --bind "$R/etc/slurm" /etc/slurm
+  [ "$PLAIN" = 1 ] || { mount --bind "$R/etc/slurm" /etc/slurm; show_pmix "$R"; }
+}
+
+show_pmix() { # $1 = root of the site: `srun --mpi=pmix` loads libpmix.so, a name that only Debian's -dev package has
+  local lib
+  for lib in /usr/lib/*/pmix2/lib; do
+    [ -e "$lib/libpmix.so.2" ] && [ ! -e "$lib/libpmix.so" ] || continue
+    rm -rf "$1/pmix"; cp -a "$lib" "$1/pmix"; ln -s libpmix.so.2 "$1/pmix/libpmix.so"; mount --bind "$1/pmix" "$lib"
+  done
 }
 
 configure_slurmdbd() { # $1 = root of the site, $2 = the user that the daemons run as
