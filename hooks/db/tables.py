@@ -154,7 +154,8 @@ class JobRecord(Base):
     state: Mapped[str] = mapped_column(String(20), default="QUEUED")
     exit_code: Mapped[int | None] = mapped_column(default=None)
     reason: Mapped[str] = mapped_column(String(200), default="")
-    log_offset: Mapped[int] = mapped_column(default=0)  # bytes of output already in the log
+    lines_taken: Mapped[int] = mapped_column(default=0)  # of its output, already in the log
+    missed: Mapped[int] = mapped_column(default=0)  # looks in a row at which it was not found
     submitted_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
 

@@ -73,7 +73,7 @@ class _Run:
 
     def step(self, name: str, act: Any, *args: Any) -> Any:
         def waiting(reason: str) -> None:
-            self.effects.note(self.execution, f"waiting:{name}:{reason}", 4, f"waiting: {reason}")
+            self.effects.note(self.execution, f"waiting:{name}", 4, f"waiting: {reason}")
 
         return self.flow.step(name, act, *args, waiting=waiting)
 

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ci.errors import EntryError
 from ci.tosca.graph import Operation
+
+from ci.errors import EntryError
 
 JOB, STAGE_IN, STAGE_OUT = "job", "stage-in", "stage-out"
 KINDS = {

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ci.gitstore import GitStore
 from git import Actor, Repo
 
 from ci.errors import SettingsError
+from ci.gitstore import GitStore
 from hooks.forges.mailbox import Mailbox
 from hooks.forges.seams import Status
 

@@ -1,7 +1,8 @@
 """first tables"""
 
-import sqlalchemy as sa
 from alembic import op
+import sqlalchemy as sa
+
 
 revision = "0001"
 down_revision = None
@@ -157,7 +158,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("reason", sa.String(length=200), nullable=False),
-        sa.Column("log_offset", sa.Integer(), nullable=False),
+        sa.Column("lines_taken", sa.Integer(), nullable=False),
+        sa.Column("missed", sa.Integer(), nullable=False),
         sa.Column("submitted_at", sa.DateTime(), nullable=False),
         sa.Column("finished_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(

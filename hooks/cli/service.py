@@ -1,0 +1,155 @@
+"""``waas init | serve | work | tokens | deliveries``: the service and its operator."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hooks import config, logs
+from hooks.cli.output import as_json, show
+
+
+def settings_of(ctx: click.Context) -> config.Settings:
+    """The settings that ``--config`` and the environment name."""
+    return config.load(config.find_config(ctx.obj.get("config")))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT")
+def init(folder: Path, listen: str) -> None:
+    """Make a service home: settings, both repositories with their hooks, database, secrets."""
+    from hooks import home
+
+    settings = home.make(folder, listen=listen)
+    click.echo(f"service home: {settings.home}")
+    for name, repository in settings.repositories.items():
+        click.echo(f"  {name}: git clone {repository}")
+    click.echo("next: describe your sites in sites/*.yaml, then run")
+    click.echo(f"  waas --config {settings.home / 'waas.yaml'} serve")
+
+
+@click.command()
+@click.option("--log-file", type=click.Path(path_type=Path), help="Log here, not to stderr.")
+@click.pass_context
+def serve(ctx: click.Context, log_file: Path | None) -> None:
+    """Run the web application and one worker."""
+    import waitress
+
+    from hooks.web import application
+    from hooks.wiring import Worker, wire
+
+    settings = settings_of(ctx)
+    logs.configure(log_file)
+    waas = wire(settings)
+    worker = Worker(waas)
+    worker.start()
+    server = waitress.create_server(
+        application.create(waas), host=settings.host, port=settings.port, threads=16
+    )
+    _on_stop(server.close)
+    logging.getLogger(__name__).info("serving", extra={"url": settings.url})
+    click.echo(f"serving {settings.url}", err=True)
+    try:
+        server.run()
+    except OSError as error:  # closed by the signal handler
+        logging.getLogger(__name__).debug("the server stopped: %s", error)
+    finally:
+        worker.stop()
+
+
+@click.command()
+@click.option("--name", required=True, help="Unique among the workers of this database.")
+@click.pass_context
+def work(ctx: click.Context, name: str) -> None:
+    """Run one more worker, here or on another machine with the same database."""
+    from hooks.wiring import Worker, wire
+
+    logs.configure()
+    worker = Worker(wire(settings_of(ctx), worker=name))
+    worker.start()
+    done = threading.Event()
+    _on_stop(done.set)
+    done.wait()
+    worker.stop()
+
+
+def _on_stop(act: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: act())
+
+
+@click.group()
+def tokens() -> None:
+    """API tokens. A token is shown once; only its hash is kept."""
+
+
+def _tokens(ctx: click.Context) -> Any:
+    from hooks.db import Database
+    from hooks.tokens import Tokens
+
+    database = Database(settings_of(ctx).database)
+    database.check()
+    return Tokens(database)
+
+
+@tokens.command("create")
+@click.argument("user")
+@click.option("--role", default="user", show_default=True, help="user or operator")
+@click.pass_context
+def create_token(ctx: click.Context, user: str, role: str) -> None:
+    """Make a token for USER and print it, this once."""
+    name, token = _tokens(ctx).create(user, role)
+    click.echo(f"token {name} of {user}; it is shown only now:", err=True)
+    click.echo(token)
+
+
+@tokens.command("list")
+@as_json
+@click.pass_context
+def list_tokens(ctx: click.Context, as_json: bool) -> None:
+    """All tokens, without the tokens themselves."""
+    shown = ("id", "user", "role", "created_at", "revoked_at")
+    rows = [{n: getattr(t, n) for n in shown} for t in _tokens(ctx).all()]
+    show(rows, shown, json_wanted=as_json)
+
+
+@tokens.command("revoke")
+@click.argument("name", metavar="ID")
+@click.pass_context
+def revoke_token(ctx: click.Context, name: str) -> None:
+    """End a token at once."""
+    _tokens(ctx).revoke(name)
+    click.echo(f"token {name} is revoked")
+
+
+@click.group()
+def deliveries() -> None:
+    """Every push and webhook, and what became of it."""
+
+
+@deliveries.command("list")
+@as_json
+@click.pass_context
+def list_deliveries(ctx: click.Context, as_json: bool) -> None:
+    """The newest deliveries."""
+    from hooks.cli.records import delivery_rows
+
+    rows = delivery_rows(settings_of(ctx))
+    show(rows, ["id", "source", "repository", "state", "reason"], json_wanted=as_json)
+
+
+@deliveries.command()
+@click.argument("name", metavar="ID")
+@click.pass_context
+def replay(ctx: click.Context, name: str) -> None:
+    """Handle a delivery once more."""
+    from hooks.cli.records import replay_delivery
+
+    replay_delivery(settings_of(ctx), name)
+    click.echo(f"{name} will be handled again")

@@ -1,0 +1,68 @@
+"""Make a service home: settings, repositories, database, secrets. Idempotent."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ci.errors import SettingsError
+from hooks.config import Settings, load
+from hooks.db import Database
+from hooks.forges import bare_git
+
+WEBHOOK_SECRET = "webhook"  # noqa: S105 a file name
+
+
+def seeds() -> Path:
+    """The folder that holds the contents which the two repositories start with."""
+    checkout = Path(__file__).resolve().parent.parent
+    for folder in (checkout, Path(sys.prefix) / "share" / "hpcwaas"):
+        if (folder / "workflow-registry").is_dir():
+            return folder
+    raise SettingsError("the starting contents of the registries are not installed")
+
+
+def make(
+    home: Path,
+    *,
+    listen: str = "127.0.0.1:8080",
+    builder: Mapping[str, Any] | None = None,
+    without: Iterable[str] = (),
+) -> Settings:
+    """Make what is missing of a home and return its settings; nothing that is there is changed.
+
+    ``without`` names folders of the starting contents to leave out.
+    """
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("sites", "git", "state", "images", "work", "results", "logs"):
+        (home / name).mkdir(exist_ok=True)
+    (home / "secrets").mkdir(mode=0o700, exist_ok=True)
+    config = home / "waas.yaml"
+    if not config.exists():
+        values = {"listen": listen, **({"builder": dict(builder)} if builder else {})}
+        temporary = config.with_suffix(".new")
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        temporary.replace(config)
+    settings = load(config)
+    _secret(home / "secrets" / WEBHOOK_SECRET)
+    for name, folder in settings.repositories.items():
+        bare_git.create(folder, seeds() / name, without=without)
+    Database(settings.database).migrate()
+    return settings
+
+
+def _secret(path: Path) -> None:
+    """A random secret in a file that only we can read; never overwritten."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
