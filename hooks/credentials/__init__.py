@@ -1,0 +1,1 @@
+"""Credentials: private keys and other secrets, kept sealed and named by a token."""
