@@ -62,7 +62,8 @@ def statuses(
     records = dict(zip(unsure, _records(transport, list(unsure.values())), strict=True))
     stand_ins = {r.native_id for j, r in records.items() if r.native_id not in {"", j}}
     if stand_ins:
-        told = {**told, **ask(transport, queue.status(sorted(stand_ins)))}
+        others = ask(transport, queue.status(sorted(stand_ins)))
+        told = {**told, **others}
     settled = {j: _settled(records.get(j) or Record(j), told, j) for j in jobs}
     return {j: status for j, status in settled.items() if status is not None}
 
