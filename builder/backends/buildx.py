@@ -1,0 +1,140 @@
+"""Images by ``docker buildx build`` (https://docs.docker.com/reference/cli/docker/buildx/build/)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from builder.backends.progress import Progress
+from builder.backends.seams import BuildContext, LogLine
+from builder.process import TimeLimitError, run
+from builder.settings import BuilderSettings
+from ci.errors import EntryError, SettingsError
+
+_MESSAGE_CHARACTERS = 400
+
+
+class Buildx:
+    """BuildKit through Docker's client; several of these may share one engine."""
+
+    name = "buildx"
+
+    def __init__(self, settings: BuilderSettings) -> None:
+        self._docker = tuple(settings.docker)
+        self._environment = dict(settings.environment)
+        self._network = settings.network
+        self._epoch = settings.source_date_epoch
+
+    def available(self) -> str:
+        """Return nothing if an engine answers, else what is missing."""
+        for arguments, missing in (
+            (["buildx", "version"], "docker's plugin buildx is missing"),
+            (["version", "--format", "{{.Server.Version}}"], "no container engine answers"),
+        ):
+            try:
+                done = subprocess.run(
+                    [*self._docker, *arguments],
+                    env={**os.environ, **self._environment},
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    timeout=30,
+                    check=False,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                return f"cannot run {self._docker[0]}: {error}"
+            if done.returncode:
+                told = (done.stderr or done.stdout).strip().splitlines() or [""]
+                return f"{missing}: {told[-1]}"
+        return ""
+
+    def build(self, context: BuildContext, output: Path, log: LogLine, *, timeout: float) -> str:
+        """See ``builder.backends.seams.ImageBuilder.build``. Scratch files go beside ``output``."""
+        scratch = Path(tempfile.mkdtemp(prefix=".buildx-", dir=output.parent)).resolve()
+        try:
+            (scratch / "context").mkdir()
+            (scratch / "recipe").write_text(context.recipe, "utf-8")
+            for name, source in context.files.items():
+                _place(source, scratch / "context" / name)
+            progress = Progress()
+            exit_code = self._run(context, scratch, _telling(progress, log), timeout)
+            if exit_code:
+                raise self._failure(progress)
+            digest = _digest(scratch / "metadata.json")
+            (scratch / "image.tar").rename(output)
+            return digest
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _run(
+        self, context: BuildContext, scratch: Path, on_output: Callable[[str], None], timeout: float
+    ) -> int:
+        environment = {**self._environment, "SOURCE_DATE_EPOCH": str(self._epoch)}
+        try:
+            return run(
+                self._argv(context, scratch),
+                environment=environment,
+                folder=scratch,
+                on_output=on_output,
+                timeout=timeout,
+            )
+        except TimeLimitError as error:
+            raise EntryError(
+                f"the build did not finish within {timeout:.0f} seconds",
+                hint="ask for less software, or ask the operator for a longer time limit",
+            ) from error
+
+    def _argv(self, context: BuildContext, scratch: Path) -> list[str]:
+        """The command. Secrets appear as paths only; names come from us, never from entries."""
+        argv = [*self._docker, "buildx", "build", "--progress=rawjson", "--provenance=false"]
+        argv += [f"--platform={context.platform}", f"--network={self._network}"]
+        argv += [f"--build-context=base={context.base}", f"--file={scratch / 'recipe'}"]
+        argv += [f"--metadata-file={scratch / 'metadata.json'}"]
+        output = _fields("type=oci", f"dest={scratch / 'image.tar'}", "rewrite-timestamp=true")
+        argv += [f"--output={output}"]
+        for name, path in context.secrets.items():
+            argv += [f"--secret={_fields(f'id={name}', f'src={path}')}"]
+        argv += [f"--label={name}={value}" for name, value in context.labels.items()]
+        return [*argv, str(scratch / "context")]
+
+    def _failure(self, progress: Progress) -> EntryError | SettingsError:
+        reason = progress.reason()[:_MESSAGE_CHARACTERS]
+        step = progress.step_name()[:_MESSAGE_CHARACTERS]
+        if step:
+            return EntryError(f"the image does not build: {reason}", hint=f"it failed at: {step}")
+        missing = self.available()
+        return SettingsError(f"the image builder failed: {missing or reason}")
+
+
+def _telling(progress: Progress, log: LogLine) -> Callable[[str], None]:
+    def take(piece: str) -> None:
+        for line in progress.feed(piece):
+            log(line)
+
+    return take
+
+
+def _fields(*fields: str) -> str:
+    """Join fields as buildx splits them: by the rules of CSV (RFC 4180)."""
+    return ",".join('"' + f.replace('"', '""') + '"' if set(f) & set(',"') else f for f in fields)
+
+
+def _place(source: Path, target: Path) -> None:
+    """Put a file or folder into the build context; BuildKit does not follow links out of it."""
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def _digest(metadata: Path) -> str:
+    """Read what ``--metadata-file`` says, the manifest's digest."""
+    try:
+        return str(json.loads(metadata.read_text("utf-8"))["containerimage.digest"])
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError("docker buildx did not say the image's digest") from error

@@ -1,0 +1,99 @@
+"""Run a program that takes long and talks meanwhile."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from ci.errors import SettingsError
+
+_GRACE_SECONDS = 15.0  # between the polite signal and SIGKILL
+
+
+class TimeLimitError(SettingsError):
+    """A program took longer than it may."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    on_output: Callable[[str], None],
+    timeout: float,
+) -> int:
+    """Run a program to its end and return its exit code.
+
+    ``on_output`` gets its output and errors as they come, in pieces of any length, in this
+    thread. After ``timeout`` seconds, or when ``on_output`` raises, the program's process group
+    gets SIGINT (BuildKit then cancels the running step) and, if that does not help, SIGKILL.
+
+    Raises:
+        SettingsError: the program is not there; TimeLimitError: it took too long.
+    """
+    end = time.monotonic() + timeout
+    if not shutil.which(argv[0], path=environment.get("PATH")):
+        raise SettingsError(f"there is no program {argv[0]!r}", hint="install it or name its path")
+    try:
+        process = subprocess.Popen(
+            [*_dies_with_us(), *argv],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SettingsError(f"cannot run {argv[0]}: {error.strerror}") from error
+    pieces: queue.SimpleQueue[str] = queue.SimpleQueue()
+    assert process.stdout is not None  # noqa: S101 - PIPE above
+    reader = threading.Thread(target=_read, args=(process.stdout, pieces), daemon=True)
+    reader.start()
+    try:
+        _pass_on(pieces, on_output, end)
+        return process.wait(timeout=max(end - time.monotonic(), 0.0))
+    except (queue.Empty, subprocess.TimeoutExpired):
+        raise TimeLimitError(
+            f"{Path(argv[0]).name} did not finish within {timeout:.0f} seconds"
+        ) from None
+    finally:
+        _end(process)
+
+
+def _dies_with_us() -> list[str]:
+    """What makes a program end when this process is killed (setpriv(1), prctl(2))."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "INT", "--"] if setpriv else []
+
+
+def _read(stream: IO[bytes], pieces: queue.SimpleQueue[str]) -> None:
+    """Feed the output, cut at line ends so that no character is split; an empty piece ends it."""
+    with stream:
+        for line in stream:
+            pieces.put(line.decode("utf-8", errors="replace"))
+    pieces.put("")
+
+
+def _pass_on(pieces: queue.SimpleQueue[str], on_output: Callable[[str], None], end: float) -> None:
+    while piece := pieces.get(timeout=max(end - time.monotonic(), 0.001)):
+        on_output(piece)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for what, seconds in ((signal.SIGINT, _GRACE_SECONDS), (signal.SIGKILL, None)):
+        if process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, what)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
