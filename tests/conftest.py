@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -68,18 +68,21 @@ def cluster(testbed_tools: Tools, clusters_folder: Path) -> Iterator[Cluster]:
 def cluster_factory(
     testbed_tools: Tools, clusters_folder: Path
 ) -> Iterator[Callable[..., Cluster]]:
-    """Makes clusters for one test: ``cluster_factory(nodes=1, queue="slurm", …)``, started."""
+    """Makes clusters for one test: ``cluster_factory(queue=…, options=…, nodes=1)``, started."""
     names = (f"own{number}" for number in count(1))
     with ExitStack() as stack:
 
-        def make(**settings: object) -> Cluster:
-            made = Cluster(
-                next(names),
-                clusters_folder,
-                apptainer=testbed_tools.apptainer_prefix,
-                **settings,  # type: ignore[arg-type]
-            )
+        def make(*, queue: str = "slurm", options: Sequence[str] = (), nodes: int = 1) -> Cluster:
             try:
+                ensure(queue=queue, accounting="--acct" in options)
+                made = Cluster(
+                    next(names),
+                    clusters_folder,
+                    apptainer=testbed_tools.apptainer_prefix,
+                    queue=queue,
+                    nodes=nodes,
+                    options=options,
+                )
                 return stack.enter_context(made)
             except SettingsError as error:
                 _cannot(error)

@@ -113,12 +113,6 @@ def test_a_start_replaces_what_a_killed_owner_left(
     assert len(_processes(str(cluster.disk))) > 0
 
 
-@pytest.mark.cluster
-def test_a_container_runs_in_a_job(cluster: Cluster) -> None:
-    command = cluster.describe()["container"]["command"]
-    assert "apptainer version" in cluster.admin("su", "alice", "-c", f"{command} --version")
-
-
 def test_ports_stay_claimed_as_long_as_the_disk_is_there(tmp_path: Path) -> None:
     disks = [tmp_path / name for name in "abc"]
     for disk in disks:
