@@ -1,0 +1,123 @@
+"""What a topology says, as values. Places stay with every name, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ci.located import Located
+
+RUNNABLE = "tosca.interfaces.node.lifecycle.Runnable"
+
+
+class StepName(NamedTuple):
+    """A step of the registry: the workflow's folder, and the step's in it."""
+
+    workflow: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An input or a property: its type, whether it must be given, and its default.
+
+    ``entry_type`` is the type of the items of a list or map, or empty.
+    """
+
+    name: str
+    type: str
+    required: bool
+    place: Located
+    default: Located | None = None
+    entry_type: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A node's need of another node. ``name`` is the requirement of the node's type."""
+
+    name: str
+    node: str
+    place: Located
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTemplate:
+    """A node; ``place`` is its name, ``type_place`` its type."""
+
+    name: str
+    type: str
+    place: Located
+    type_place: Located
+    properties: Mapping[str, Located] = field(default_factory=dict)
+    requirements: tuple[Requirement, ...] = ()
+
+    def needed(self, requirement: str) -> list[Requirement]:
+        """The requirements of this name."""
+        return [r for r in self.requirements if r.name == requirement]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a workflow's step does: ``kind`` is set_state, call_operation, delegate or inline."""
+
+    kind: str
+    value: str
+    place: Located
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowStep:
+    """A step of a TOSCA workflow (not a step of the registry). ``place`` is its name."""
+
+    name: str
+    target: Located
+    place: Located
+    activities: tuple[Activity, ...] = ()
+    on_success: tuple[Located, ...] = ()
+    on_failure: tuple[Located, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs or submits its target."""
+        operations = {f"{RUNNABLE}.run", f"{RUNNABLE}.submit"}
+        return any(a.kind == "call_operation" and a.value in operations for a in self.activities)
+
+
+@dataclass(frozen=True, slots=True)
+class ToscaWorkflow:
+    """A workflow of a topology: inputs by name, and steps."""
+
+    name: str
+    place: Located
+    inputs: Mapping[str, Definition] = field(default_factory=dict)
+    steps: Mapping[str, WorkflowStep] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """One service template with a ``topology_template``."""
+
+    path: str
+    dialect: str
+    document: Located
+    name: str = ""
+    version: str = ""
+    description: str = ""
+    imports: tuple[Located, ...] = ()
+    inputs: Mapping[str, Definition] = field(default_factory=dict)
+    nodes: Mapping[str, NodeTemplate] = field(default_factory=dict)
+    workflows: Mapping[str, ToscaWorkflow] = field(default_factory=dict)
+
+    @property
+    def main_workflow(self) -> str:
+        """The workflow that an execution runs: ``exec_job``, else the only one that runs a node.
+
+        Empty if there is none, or no telling which.
+        """
+        if "exec_job" in self.workflows:
+            return "exec_job"
+        running = [w.name for w in self.workflows.values() if any(s.runs for s in w.steps.values())]
+        return running[0] if len(running) == 1 else ""

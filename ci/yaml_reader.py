@@ -1,0 +1,214 @@
+"""YAML with the place of every value, from the parser's events.
+
+One document per file; scalars as in the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/,
+10.3.2): ``yes``, ``12:30`` and dates are text. Tags other than those of JSON's types are refused,
+so nothing is ever constructed. Merge keys (``<<``) work, as YAML 1.1 has them. Keys are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from ci.errors import EntryError
+from ci.located import MAX_DEPTH, MAX_VALUES, Located
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_INT = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}", re.ASCII)
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,2})?", re.ASCII
+)
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_BY_TAG: dict[str, Callable[[Any], bool]] = {
+    "null": lambda value: value is None,
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: type(value) is int,
+    "float": lambda value: type(value) in {int, float},
+}
+
+
+def read_yaml(text: str, path: str) -> Located:
+    """Read a document. Raises ``EntryError`` with the place."""
+    reader = _Reader(path)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            reader.take(event)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise EntryError(f"not YAML: {error.reason}", path=path, line=line) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        what = error.problem or error.context or "cannot be parsed"
+        raise EntryError(f"not YAML: {what}", path=path, line=line, column=column) from None
+    return reader.document or Located(None, path, 1, 1)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping whose end has not come yet."""
+
+    value: Located
+    anchor: str | None
+    pending: Located | None = None  # a key that waits for its value
+    merged: list[Located] = field(default_factory=list)
+
+
+class _Reader:
+    """Takes events in and builds the document; it never recurses."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.document: Located | None = None
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Located, int]] = {}  # with the number of values in it
+        self._count = 0
+
+    def take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(self._scalar(event), event.anchor, 1)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            self._start(event)
+        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            self._end()
+        elif isinstance(event, yaml.DocumentStartEvent) and self.document is not None:
+            raise self._at(event, None).error("a second document; one file holds one")
+
+    def _at(self, event: yaml.Event, value: Any, text: str = "") -> Located:
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        return Located(value, self.path, line, column, text, {})
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Located:
+        tag = event.tag
+        plain = event.implicit[0] and tag is None
+        value = _plain_value(event.value) if plain else event.value
+        if tag not in {None, "!", _TAG + "str"}:
+            value = _plain_value(event.value)
+            fits = _BY_TAG.get(tag.removeprefix(_TAG))
+            if fits is None or not fits(value):
+                raise self._at(event, None).error(f"tag {tag!r} is not supported here")
+        located = self._at(event, value, event.value)
+        if plain and event.value == "<<":
+            located = self._at(event, _MERGE, "<<")
+        return located
+
+    def _start(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        if event.tag not in {None, "!", _TAG + ("seq" if is_list else "map")}:
+            raise self._at(event, None).error(f"tag {event.tag!r} is not supported here")
+        value = self._at(event, [] if is_list else {})
+        if len(self._open) >= MAX_DEPTH:
+            raise value.error(f"nested more than {MAX_DEPTH} deep")
+        self._anchors.pop(event.anchor or "", None)
+        self._open.append(_Open(value, event.anchor))
+
+    def _end(self) -> None:
+        top = self._open.pop()
+        if top.merged:
+            _merge(top)
+        self._add(top.value, top.anchor, 1)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        place = self._at(event, None)
+        if event.anchor not in self._anchors:
+            raise place.error(f"alias *{event.anchor} has no anchor before it")
+        value, count = self._anchors[event.anchor]
+        self._add(value, None, count)
+        if len(self._open) + _depth(value) > MAX_DEPTH:
+            raise place.error(f"nested more than {MAX_DEPTH} deep")
+
+    def _add(self, value: Located, anchor: str | None, count: int) -> None:
+        self._count += count
+        if self._count > MAX_VALUES:
+            raise value.error(f"more than {MAX_VALUES} values, counting aliases")
+        if anchor:
+            self._anchors[anchor] = (value, sum(1 for _ in value.walk()))
+        if not self._open:
+            self.document = value
+            return
+        top = self._open[-1]
+        if isinstance(top.value.value, list):
+            top.value.value.append(_not_merge(value))
+        elif top.pending is None:
+            top.pending = self._checked_key(top, value)
+        else:
+            key, top.pending = top.pending, None
+            if key.value is _MERGE:
+                top.merged = [*top.merged, *_mergeable(key, value)]
+            else:
+                top.value.value[key.text] = _not_merge(value)
+
+    def _checked_key(self, top: _Open, key: Located) -> Located:
+        if isinstance(key.value, (dict, list)):
+            raise key.error("a key must be text")
+        if key.value is _MERGE:
+            return key
+        if key.text in top.value.value:
+            raise key.error(f"key {key.text!r} appears twice")
+        keys: Any = top.value.keys
+        keys[key.text] = (key.line, key.column)
+        return key
+
+
+class _MergeKey:
+    """What a plain ``<<`` means until it is known to be a key."""
+
+
+_MERGE = _MergeKey()
+
+
+def _not_merge(value: Located) -> Located:
+    if value.value is not _MERGE:
+        return value
+    return Located("<<", value.path, value.line, value.column, "<<")
+
+
+def _mergeable(key: Located, value: Located) -> Iterator[Located]:
+    for source in value.value if isinstance(value.value, list) else [value]:
+        if not isinstance(source.value, dict):
+            raise key.error("`<<` takes a mapping or a list of mappings")
+        yield source
+
+
+def _merge(top: _Open) -> None:
+    keys: Any = top.value.keys
+    for source in top.merged:
+        for name, value in source.value.items():
+            if name not in top.value.value:
+                top.value.value[name] = value
+                keys[name] = source.keys.get(name, (value.line, value.column))
+
+
+def _depth(value: Located) -> int:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for item in level
+            for inner in (item.value.values() if item.is_mapping else item.value or ())
+            if isinstance(inner, Located) and isinstance(inner.value, (dict, list))
+        ]
+    return depth
+
+
+def _plain_value(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
