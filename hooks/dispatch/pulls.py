@@ -74,6 +74,15 @@ class PullRequests:
         with self._database.session() as session:
             return list(session.scalars(query.order_by(PullRequest.number)))
 
+    def get(self, id: int) -> PullRequest:  # noqa: A002
+        """One, by its id (not its number)."""
+        with self._database.session() as session:
+            return session.get_one(PullRequest, id)
+
+    def author(self, id: int) -> str:  # noqa: A002
+        """Who pushed it."""
+        return self.get(id).author
+
     def scopes_of(self, repository: str, commit: str) -> list[str]:
         """Image scopes of the pull requests whose head is this commit."""
         query = select(PullRequest.number).where(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from ci.errors import EntryError
 from ci.site import Site
+from hooks.sites import jobs as sites_jobs
 from hooks.sites import jobscript
 from hooks.sites.containers import container_argv, container_environment
-from hooks.sites.seams import Job, JobStatus, QueueSystem, Request, State, Transport
-
-T = TypeVar("T")
+from hooks.sites.seams import Job, JobStatus, QueueSystem, Transport
 
 LINES_AT_ONCE = 400
 # A job that its queue system has forgotten, and that left no exit code, is given up after this
@@ -47,18 +46,14 @@ class SiteJobs:
 
     def submit(self, name: str, task: Mapping[str, Any]) -> str:
         """Submit unless a job of this name is known already; its native id."""
-        folder = self.folder(task["id"])
-        job = make_job(self.site, name, folder, self.working, task["values"])
-        known = self._ask(self.queue.find(name)) or self._file(folder / jobscript.CLAIM_FILE)
-        if known:
-            return known
-        self._run(["mkdir", "-p", "--", str(folder)])
-        return self._ask(self.queue.submit(job))
+        job = make_job(self.site, name, self.folder(task["id"]), self.working, task["values"])
+        return sites_jobs.submit(self.transport, self.queue, job)
 
     def statuses(self, native: Mapping[str, str]) -> dict[str, JobStatus | None]:
         """The status of each task's job by one command; None for one that is not to be found."""
-        known = self._ask(self.queue.status(list(native.values())))
-        return {task: known.get(id) or self._from_files(task) for task, id in native.items()}
+        folders = {number: self.folder(task) for task, number in native.items()}
+        known = sites_jobs.statuses(self.transport, self.queue, folders)
+        return {task: known.get(number) for task, number in native.items()}
 
     def output(self, task: str, lines_taken: int, *, final: bool) -> list[str]:
         """The lines of a job's output after those taken; a line still being written is left."""
@@ -81,28 +76,8 @@ class SiteJobs:
 
     def cancel(self, native: Mapping[str, str]) -> None:
         """Cancel the jobs; one that has ended is no error."""
-        for id in native.values():  # noqa: A001
-            self._ask(self.queue.cancel(id))
-
-    def _from_files(self, task: str) -> JobStatus | None:
-        code = self._file(self.folder(task) / jobscript.EXIT_FILE)
-        if not code.isdigit():
-            return None
-        state = State.SUCCEEDED if int(code) == 0 else State.FAILED
-        return JobStatus(state, int(code))
-
-    def _file(self, path: PurePosixPath) -> str:
-        """A small file's text, empty if there is none."""
-        done = self.transport.run(["cat", "--", str(path)])
-        return done.stdout.strip() if done.exit_code == 0 else ""
-
-    def _run(self, argv: Sequence[str]) -> None:
-        done = self.transport.run(argv)
-        if done.exit_code:
-            raise EntryError(f"site {self.site.name}: {' '.join(argv[:1])}: {done.stderr.strip()}")
-
-    def _ask(self, request: Request[T]) -> T:
-        return request.parse(self.transport.run(request.argv, stdin=request.stdin))
+        for task, number in native.items():
+            sites_jobs.cancel(self.transport, self.queue, number, self.folder(task))
 
 
 def make_job(

@@ -107,15 +107,13 @@ def _job(
 def _move(operation: Operation, kind: str) -> dict[str, Any]:
     names = ("source", "target") if kind == STAGE_IN else ("source", "name")
     values = {name: str(operation.properties.get(name) or "") for name in names}
-    for name in ("source", "target"):
-        value = values.get(name, "")
-        if value.startswith(("http://", "https://", "registry:")) and name == "source":
-            continue
+    remote = ("http://", "https://", "registry:")
+    inside = {n: v for n, v in values.items() if n != "name" and not v.startswith(remote)}
+    for name, value in inside.items():
         path = PurePosixPath(value)
         if not value or path.is_absolute() or ".." in path.parts:
-            if name in values:
-                raise EntryError(
-                    f"node {operation.node}: {name} {value!r} must be a path inside the "
-                    "working folder of the execution"
-                )
+            raise EntryError(
+                f"node {operation.node}: {name} {value!r} must be a path inside the "
+                "working folder of the execution"
+            )
     return values

@@ -126,7 +126,7 @@ def make_key() -> tuple[Response, int]:
 @requires_token
 def keys() -> Response:
     """The caller's key pairs."""
-    found = _app().ssh_keys.list(caller().user)
+    found = _app().ssh_keys.of(caller().user)
     return jsonify(
         ssh_keys=[{"id": k.id, "public_key": k.public_key, "metadata": k.details} for k in found]
     )

@@ -78,7 +78,7 @@ def deployments() -> Response:
 @requires_token
 def images() -> Response:
     """The image store."""
-    return jsonify(images=_app().images.listing())
+    return jsonify(images=[image.to_dict() for image in _app().images.store.list()])
 
 
 @api.get("/pulls")

@@ -1,0 +1,232 @@
+"""What dispatch does to the world, step by step; each effect is idempotent."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.build import BuildRequest, ImageService, Phase
+from builder.store import MAIN
+from ci import report as rendering
+from ci.errors import EntryError
+from ci.findings import Finding, Report, Severity
+from ci.registry import Registry
+from ci.trees import Tree
+from ci.validate import validate
+from hooks.config import SOFTWARE, WORKFLOWS
+from hooks.db import Database
+from hooks.dispatch import comment, needs
+from hooks.dispatch.deployments import Deployments
+from hooks.dispatch.pulls import FAILED, PASSED, PullRequests
+from hooks.dispatch.records import BuildRecords
+from hooks.forges.seams import Forge, Status
+from hooks.sites.directory import SiteDirectory
+
+
+@dataclass(frozen=True)
+class DispatchEffects:
+    """The effects of dispatch over forges, image store and sites."""
+
+    database: Database
+    forges: Mapping[str, Forge]
+    pulls: PullRequests
+    sites: SiteDirectory
+    images: ImageService
+    builds: BuildRecords
+    deployments: Deployments
+    work: Path
+
+    def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Validate and plan a pull request, and report; ``{"builds": […]}`` if it may build."""
+        repository, base, head = pull["repository"], pull["base"], pull["head"]
+        forge = self.forges[repository]
+        store = forge.fetch(head)
+        tree = store.tree(head)
+        changed = store.changed_paths(base, head)
+        found = validate(
+            tree, catalog=self._catalog(repository), sites=self.sites.names(), changed=changed
+        )
+        if not store.is_ancestor(base, head):
+            found = _with_behind_main(found)
+        rows: list[dict[str, Any]] = []
+        if found.passed and repository == WORKFLOWS:
+            found, rows = self._plan_pull(tree, changed, f"pull-{pull['number']}", found)
+        verdict = PASSED if found.passed else FAILED
+        values = {"verdict": verdict, "report": found.to_dict(), "plan": {"builds": rows}}
+        wanted = _to_build(rows, head, f"pull-{pull['number']}") if found.passed else []
+        if not self.pulls.judged(pull["id"], (base, head), values):
+            return {"builds": []}
+        text = comment.text(pull["number"], head, found, rows)
+        forge.upsert_comment(pull["number"], text)
+        summary = rendering.summary(found)
+        forge.set_status(Status(head, base, verdict, summary, pull["number"]))
+        author = self.pulls.author(pull["id"])
+        return {"builds": wanted if forge.may(author, "build") else []}
+
+    def _plan_pull(
+        self, tree: Tree, changed: tuple[str, ...], scope: str, found: Report
+    ) -> tuple[Report, list[dict[str, Any]]]:
+        try:
+            names = {path.split("/")[0] for path in changed if "/" in path}
+            return found, self._plan(tree, scope, only=names)
+        except EntryError as error:
+            extra = Finding.of(error, "plan/impossible")
+            return Report.of([*found.findings, extra]), []
+
+    def _plan(
+        self, tree: Tree, scope: str, *, only: set[str] | None = None
+    ) -> list[dict[str, Any]]:
+        registry = Registry(tree)
+        catalog = self._catalog_files()
+        known = {site.name: site for site in self.sites.all()}
+        found: list[needs.ImageNeed] = []
+        for workflow in registry.workflows.values():
+            if only is not None and workflow.name not in only:
+                continue
+            sites = [known[name] for name in workflow.settings.sites if name in known]
+            found += needs.image_needs(registry, workflow, sites, scope, catalog)
+        return needs.planned(self.images, found)
+
+    def plan_main(self, commit: str) -> dict[str, Any]:
+        """What main at this commit needs: ``{"builds": […], "deployments": […]}``."""
+        tree = self.forges[WORKFLOWS].fetch(commit).tree(commit)
+        self._promote(commit)
+        rows = self._plan(tree, MAIN)
+        deployments = []
+        for workflow, site in sorted({(row["workflow"], row["site"]) for row in rows}):
+            mine = [r for r in rows if (r["workflow"], r["site"]) == (workflow, site)]
+            content = needs.content_of(tree, workflow, [r["key"] for r in mine])
+            if self.deployments.wanted(workflow, site, commit, content):
+                images = {r["step"]: r["key"] for r in mine}
+                deployments.append(
+                    {
+                        "id": f"{workflow}@{site}",
+                        "workflow": workflow,
+                        "site": site,
+                        "commit": commit,
+                        "content": content,
+                        "images": images,
+                    }
+                )
+        touched = {(d["workflow"], d["site"]) for d in deployments}
+        rows = [r for r in rows if (r["workflow"], r["site"]) in touched]
+        return {"builds": _to_build(rows, commit, MAIN), "deployments": deployments}
+
+    def _promote(self, commit: str) -> None:
+        """Images that were built for the pull request of exactly this commit become main's."""
+        for scope in self.pulls.scopes_of(WORKFLOWS, commit):
+            for row in self._plan(self.forges[WORKFLOWS].fetch(commit).tree(commit), scope):
+                if row["action"] == "reuse":
+                    self.images.store.promote(row["key"], scope)
+
+    def build(self, build: dict[str, Any]) -> dict[str, Any]:
+        """Have the image of one step for one site: reuse it or build it."""
+        request = self._request(build)
+        record = self.builds.begin(build)
+
+        def progress(phase: Phase, text: str) -> None:
+            self.builds.progress(record, phase.value, text)
+
+        reused = self.images.plan(request).reuse
+        image = self.images.ensure(request, progress)
+        self.builds.finish(record, image, reused=reused)
+        return {**build, "key": image.key, "digest": image.digest, "reused": reused}
+
+    def _request(self, build: dict[str, Any]) -> BuildRequest:
+        tree = self.forges[WORKFLOWS].fetch(build["commit"]).tree(build["commit"])
+        registry = Registry(tree)
+        workflow = registry.workflow(build["workflow"])
+        sites = [self.sites.get(build["site"])]
+        for need in needs.image_needs(
+            registry, workflow, sites, build["scope"], self._catalog_files()
+        ):
+            if need.step == build["step"]:
+                return need.request
+        raise EntryError(f"{build['workflow']} has no step {build['step']} at {build['commit']}")
+
+    def report_builds(self, pull: dict[str, Any], results: list[dict[str, Any]]) -> None:
+        """Say on the pull request what became of its builds."""
+        failed = [r for r in results if r.get("error")]
+        pair = (pull["base"], pull["head"])
+        values = {"build_state": FAILED if failed else "FINISHED"}
+        if not self.pulls.judged(pull["id"], pair, values):
+            return
+        found = self.pulls.get(pull["id"])
+        text = comment.text(
+            pull["number"],
+            pull["head"],
+            Report.from_dict(found.report),
+            found.plan.get("builds", []),
+            results,
+        )
+        self.forges[pull["repository"]].upsert_comment(pull["number"], text)
+
+    def deploy(self, deployment: dict[str, Any]) -> None:
+        """Put a workflow version in place on a site."""
+        if self.deployments.superseded(deployment):
+            return
+        folder = self.work / "deploy" / f"{deployment['workflow']}-{deployment['commit']}-"
+        folder = folder.with_name(folder.name + deployment["site"])
+        shutil.rmtree(folder, ignore_errors=True)
+        store = self.forges[WORKFLOWS].fetch(deployment["commit"])
+        try:
+            store.export(deployment["commit"], [deployment["workflow"]], folder)
+            images = {
+                step: self._stored(key) for step, key in sorted(deployment["images"].items())
+            }
+            source = folder / deployment["workflow"]
+            self.deployments.put(deployment, self.sites.get(deployment["site"]), source, images)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _stored(self, key: str) -> Any:
+        image = self.images.store.find(key, MAIN)
+        if image is None:
+            raise EntryError(f"the image {key[:12]} is not in the store", hint="build it again")
+        return image
+
+    def deployment_waits(self, deployment: dict[str, Any], reason: str) -> None:
+        """Record that the site is waited for."""
+        self.deployments.mark(deployment, "WAITING", reason)
+
+    def deployment_failed(self, deployment: dict[str, Any], reason: str) -> None:
+        """Record that it cannot be deployed."""
+        self.deployments.mark(deployment, "FAILED", reason)
+
+    def _catalog(self, repository: str) -> Tree | None:
+        if repository == SOFTWARE:
+            return None
+        forge = self.forges[SOFTWARE]
+        head = forge.heads().get("main")
+        return forge.fetch(head).tree(head) if head else None
+
+    def _catalog_files(self) -> dict[str, bytes]:
+        tree = self._catalog(WORKFLOWS)
+        return needs.files_of(tree) if tree else {}
+
+
+def _with_behind_main(found: Report) -> Report:
+    extra = Finding(
+        "pull/behind-main",
+        Severity.ERROR,
+        "",
+        0,
+        0,
+        "this branch does not contain the newest commit of main",
+        "git fetch && git rebase origin/main, then push again",
+    )
+    return Report.of([*found.findings, extra])
+
+
+def _to_build(rows: list[dict[str, Any]], commit: str, scope: str) -> list[dict[str, Any]]:
+    """The builds that a plan asks for; ``reuse`` and ``share`` are asked too: they are quick, and
+    what was true when the plan was made need not be true any more."""
+    names = ("workflow", "step", "site", "key")
+    return [
+        {n: row[n] for n in names}
+        | {"id": f"{row['workflow']}/{row['id']}", "commit": commit, "scope": scope}
+        for row in rows
+    ]

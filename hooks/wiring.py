@@ -1,0 +1,185 @@
+"""The composition root: the only module that names concrete classes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from builder.build import ImageService
+from builder.secrets import detect_secrets
+from builder.settings import BuilderSettings, resolve_base
+from ci.errors import WaasError
+from hooks.config import Settings
+from hooks.credentials.encrypted_file import EncryptedFiles
+from hooks.credentials.user_keys import UserKeys
+from hooks.db import Database
+from hooks.dispatch import flows
+from hooks.dispatch.effects import DispatchEffects
+from hooks.dispatch.handler import Dispatcher
+from hooks.dispatch.pulls import PullRequests
+from hooks.engine import Engine
+from hooks.executions import flow as execution_flow
+from hooks.executions.effects import ExecutionEffects
+from hooks.executions.service import Executions
+from hooks.forges.bare_git import BareGitForge
+from hooks.home import WEBHOOK_SECRET
+from hooks.inbox import Inbox
+from hooks.journal import Journal
+from hooks.published import PublishedWorkflows
+from hooks.sites.connections import Connections
+from hooks.sites.directory import SiteDirectory
+from hooks.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+RECONCILE_SECONDS = 30.0
+MAILBOX_SECONDS = 0.1
+BUILDS_AT_ONCE = 1  # per worker: an image build uses all cores
+
+
+@dataclass(frozen=True)
+class Waas:
+    """The parts of a running service."""
+
+    settings: Settings
+    database: Database
+    tokens: Tokens
+    inbox: Inbox
+    journal: Journal
+    forges: Mapping[str, BareGitForge]
+    pulls: PullRequests
+    sites: SiteDirectory
+    connections: Connections
+    ssh_keys: UserKeys
+    images: ImageService
+    engine: Engine
+    dispatcher: Dispatcher
+    executions: Executions
+    webhook_secret: bytes
+
+
+def image_service(settings: Settings) -> ImageService:
+    """The image service that the settings describe. Raises ``SettingsError``."""
+    choice = settings.builder
+    base, digest = resolve_base(choice.base)
+    return ImageService(
+        BuilderSettings(
+            base=base,
+            base_digest=digest,
+            store=settings.images,
+            work=settings.work,
+            backend=choice.backend,
+            environment=dict(choice.environment),
+            apptainer=(choice.apptainer,),
+            secrets=detect_secrets(settings.work / "build-secrets"),
+        )
+    )
+
+
+def wire(settings: Settings, *, worker: str = "") -> Waas:
+    """Put the parts together. Raises ``SettingsError`` for a home that cannot work."""
+    database = Database(settings.database)
+    database.check()
+    journal, pulls = Journal(database), PullRequests(database)
+    forges = {name: BareGitForge(path) for name, path in settings.repositories.items()}
+    sites = SiteDirectory(settings.sites)
+    store = EncryptedFiles.init(settings.secrets)
+    connections = Connections(store.read)
+    images = image_service(settings)
+    engine = Engine(settings.database, executor=worker or settings.worker)
+    published = PublishedWorkflows(forges, sites)
+    executions = Executions(database, engine, published.plan_execution, published.may_run)
+    dispatch = DispatchEffects(
+        database=database,
+        journal=journal,
+        forges=forges,
+        pulls=pulls,
+        sites=sites,
+        connections=connections,
+        images=images,
+        work=settings.work,
+    )
+    running = ExecutionEffects(database, journal, connections, sites.get, settings.results)
+    _register(engine, dispatch, running)
+    return Waas(
+        settings=settings,
+        database=database,
+        tokens=Tokens(database),
+        inbox=Inbox(database),
+        journal=journal,
+        forges=forges,
+        pulls=pulls,
+        sites=sites,
+        connections=connections,
+        ssh_keys=UserKeys(database, store),
+        images=images,
+        engine=engine,
+        dispatcher=Dispatcher(forges, pulls, engine),
+        executions=executions,
+        webhook_secret=_webhook_secret(settings.secrets / WEBHOOK_SECRET),
+    )
+
+
+def _register(engine: Engine, dispatch: DispatchEffects, running: ExecutionEffects) -> None:
+    engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
+    engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
+    engine.register(flows.BUILD, partial(flows.run_build, dispatch), at_once=BUILDS_AT_ONCE)
+    engine.register(flows.DEPLOYMENT, partial(flows.run_deployment, dispatch))
+    engine.register(execution_flow.FLOW, partial(execution_flow.run_execution, running))
+
+
+def _webhook_secret(path: Path) -> bytes:
+    return path.read_bytes().strip()
+
+
+class Worker:
+    """The threads that act: the engine, the inbox, the mailboxes of the forges, the reconciler."""
+
+    def __init__(self, waas: Waas) -> None:
+        self._waas = waas
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Start working; unfinished work goes on. Raises ``SettingsError`` if it may not."""
+        waas = self._waas
+        waas.engine.launch()
+        waas.executions.resume_accepted()
+        for name, loop in (
+            ("inbox", lambda: waas.inbox.run(waas.dispatcher.handle)),
+            ("mailboxes", self._take_mail),
+            ("reconciler", self._reconcile),
+        ):
+            threading.Thread(target=loop, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop at once; what is unfinished goes on at the next start."""
+        self._stop.set()
+        self._waas.inbox.stop()
+        self._waas.engine.stop()
+        self._waas.connections.close()
+
+    def _take_mail(self) -> None:
+        """Move what the git hooks left into the inbox: stored first, removed after."""
+        while not self._stop.wait(MAILBOX_SECONDS):
+            for repository, forge in self._waas.forges.items():
+                try:
+                    for name, event in forge.mailbox.received():
+                        self._waas.inbox.accept(name, "git", repository, event)
+                        forge.mailbox.taken(name)
+                except (OSError, SQLAlchemyError) as error:
+                    log.warning("mailbox of %s: %s", repository, error)
+
+    def _reconcile(self) -> None:
+        while True:
+            try:
+                self._waas.dispatcher.reconcile()
+            except (WaasError, OSError, SQLAlchemyError) as error:
+                log.warning("reconciling: %s", error)
+            if self._stop.wait(RECONCILE_SECONDS):
+                return
