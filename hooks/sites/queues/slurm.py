@@ -50,7 +50,8 @@ main "$@" </dev/null
 # slurmctld has forgotten, sacct. An id that squeue does not know alone is an error, in a list not.
 _STATUS = """\
 main() {
-  listed=$(squeue --noheader --states=all --jobs="$1" --format='%A|%T|%r' 2>&1) || case $listed in
+  listed=$(squeue --noheader --states=all --jobs="$1" --format='queue|%A|%T|%r' 2>&1) ||
+  case $listed in
     *'Invalid job id'*) listed= ;;
     *) printf '%s\\n' "$listed" >&2; exit 1 ;;
   esac
@@ -61,10 +62,10 @@ main() {
     case "
 $listed" in
       *"
-$id|PENDING|"* | *"
-$id|RUNNING|"*) ;;
+queue|$id|PENDING|"* | *"
+queue|$id|RUNNING|"*) ;;
       *"
-$id|"*) scontrol --oneliner show job "$id" 2>/dev/null ;;
+queue|$id|"*) scontrol --oneliner show job "$id" 2>/dev/null ;;
       *) forgotten=$forgotten,$id ;;
     esac
   done
@@ -74,7 +75,7 @@ $id|"*) scontrol --oneliner show job "$id" 2>/dev/null ;;
 }
 main "$@" </dev/null
 """
-_SQUEUE_LINE = re.compile(r"(\d+)\|([A-Z_]+)\|([^|]*)")
+_SQUEUE_LINE = re.compile(r"queue\|(\d+)\|([A-Z_]+)\|([^|]*)")
 _SCONTROL_LINE = re.compile(r"JobId=(\d+) .*? JobState=([A-Z_]+) .*? ExitCode=(\d+):(\d+) .*")
 _SACCT_LINE = re.compile(r"(\d+)\|([A-Z_]+)(?: by \d+|\+)?\|(\d+):(\d+)")
 
@@ -158,7 +159,7 @@ def parse_status(done: Completed) -> Mapping[str, JobStatus]:
         elif match := _SCONTROL_LINE.fullmatch(line) or _SACCT_LINE.fullmatch(line):
             native_id, word, code, signal = match.groups()
             state = _state(word)
-            exit_code = _exit_code(int(code), int(signal)) if state.final else None
+            exit_code = _exit_code(state, int(code), int(signal))
             known[native_id] = JobStatus(state, exit_code, word if state.final else "")
         elif line.strip():
             raise SiteError(f"the queue system answered what cannot be read: {line[:200]!r}")
@@ -179,9 +180,11 @@ def _told(reason: str) -> str:
     return "" if reason == "None" else reason
 
 
-def _exit_code(code: int, signal: int) -> int:
-    """Slurm's ``code:signal`` as a shell says it."""
-    return code or (128 + signal if signal else 0)
+def _exit_code(state: State, code: int, signal: int) -> int | None:
+    """Slurm's ``code:signal`` as a shell says it; ``0:0`` of a time-out is no exit code."""
+    if state is State.SUCCEEDED:
+        return 0
+    return (code or 128 + signal) if state.final and (code or signal) else None
 
 
 def _cancelled(done: Completed) -> None:

@@ -24,12 +24,7 @@ from ci.errors import SettingsError, SiteError
 from ci.site import TransportSettings
 from hooks.sites.quoting import command_line
 from hooks.sites.seams import Completed
-from hooks.sites.transports.ssh_errors import (
-    FAULTS,
-    connection_error,
-    file_error,
-    unknown_host_key,
-)
+from hooks.sites.transports.ssh_errors import FAULTS, connection_error, file_error
 from hooks.sites.transports.ssh_streams import exchange
 
 HANDSHAKE_SECONDS = 20.0
@@ -196,7 +191,7 @@ class SshTransport:
         name = settings.host if settings.port == 22 else f"[{settings.host}]:{settings.port}"
         for key in _host_keys(self._site, settings.host_keys):
             client.get_host_keys().add(name, key.get_name(), key)
-        client.set_missing_host_key_policy(_Reject(self._site))
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
         private_key = read_private_key(self._private_key())
         try:
             with self._handshakes:
@@ -221,21 +216,6 @@ class SshTransport:
         return client
 
 
-class _Reject(paramiko.MissingHostKeyPolicy):
-    """Refuses a host key of a kind that is not pinned, before anything is sent."""
-
-    def __init__(self, site: str) -> None:
-        self._site = site
-
-    def missing_host_key(
-        self,
-        client: paramiko.SSHClient,  # noqa: ARG002
-        hostname: str,
-        key: paramiko.PKey,
-    ) -> None:
-        raise unknown_host_key(self._site, hostname, key.get_name())
-
-
 def read_private_key(text: str) -> paramiko.PKey:
     """Read an unencrypted private key. Raises ``SettingsError``, which never quotes the key."""
     for kind in _KEY_TYPES:
@@ -258,8 +238,12 @@ def _host_keys(site: str, lines: Sequence[str]) -> Iterator[paramiko.PKey]:
         )
     for line in lines:
         try:
-            kind, data = line.split()[:2]
-            yield paramiko.PKey.from_type_string(kind, base64.b64decode(data, validate=True))
+            kind, text = line.split()[:2]
+            data = base64.b64decode(text, validate=True)
+            key = paramiko.PKey.from_type_string(kind, data)
+            if key.asbytes() != data:  # paramiko fills up a key that was cut short
+                raise ValueError
+            yield key
         except (ValueError, binascii.Error, SSHException, UnknownKeyType) as error:
             message = f"site {site}: transport.host_keys: {line!r} is not a host key"
             raise SettingsError(message, hint="for example `ssh-ed25519 AAAA…`") from error

@@ -23,12 +23,6 @@ _HOST_HINT = (
 )
 
 
-def unknown_host_key(site: str, host: str, kind: str) -> SiteError:
-    """The host shows a key of a kind that is not pinned."""
-    message = f"{host} shows a {kind} host key that is not pinned; nothing was sent to it"
-    return SiteError(message, site=site, hint=_HOST_HINT)
-
-
 def connection_error(error: BaseException, site: str, where: str) -> SiteError:
     """Why there is no connection; ``where`` is ``user@host:port``."""
     if isinstance(error, SiteError):
