@@ -93,7 +93,7 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
     connections = Connections(store.read)
     images = image_service(settings)
     engine = Engine(settings.database, executor=worker or settings.worker)
-    published = PublishedWorkflows(forges, sites)
+    published = PublishedWorkflows(forges)
     executions = Executions(database, engine, published.plan_execution, published.may_run)
     dispatch = DispatchEffects(
         database=database,

@@ -19,7 +19,6 @@ _COMMANDS = {
     "deliveries": "hooks.cli.service:deliveries",
     "sites": "hooks.cli.sites:sites",
     "deployments": "hooks.cli.sites:deployments",
-    "deploy": "hooks.cli.sites:deploy",
     # authors, on any checkout
     "validate": "hooks.cli.author:validate",
     "plan": "hooks.cli.author:plan",
@@ -41,7 +40,6 @@ _SHORT = {
     "deliveries": "Every push and webhook, and what became of it.",
     "sites": "The sites: list them, check that they can be used.",
     "deployments": "Which workflow is in place where.",
-    "deploy": "Deploy a workflow of main to a site (again).",
     "validate": "Judge a registry checkout, offline.",
     "plan": "What a workflow needs at each site, and why.",
     "recipe": "Print the recipe of a step's image.",

@@ -1,0 +1,54 @@
+"""Workflows as they are published: what a deployed version says, read from its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ci.errors import EntryError
+from ci.registry import Registry, Workflow
+from ci.tosca.graph import execution_plan, steps_of_images, workflow_of
+from ci.tosca.inputs import check_inputs
+from ci.tosca.model import Topology
+from hooks.config import WORKFLOWS
+from hooks.db.tables import Deployment
+from hooks.executions.plan import Task, tasks
+from hooks.forges.seams import Forge
+from hooks.tokens import Caller
+
+WORKFLOW = "exec_job"
+
+
+class PublishedWorkflows:
+    """Reads deployed versions straight from the forge's commits."""
+
+    def __init__(self, forges: Mapping[str, Forge]) -> None:
+        self._forges = forges
+
+    def plan_execution(
+        self, deployment: Deployment, inputs: Mapping[str, Any]
+    ) -> tuple[list[Task], dict[str, Any]]:
+        """The tasks of an execution and its complete inputs. Raises ``EntryError``."""
+        topology = self._topology(deployment)
+        complete = check_inputs(workflow_of(topology, WORKFLOW), inputs)
+        operations = execution_plan(topology, WORKFLOW, complete)
+        images = deployment.manifest.get("steps", {})
+        return tasks(operations, steps_of_images(topology), images), complete
+
+    def may_run(self, deployment: Deployment, caller: Caller) -> bool:
+        """Whether the workflow's settings, at the deployed commit, let this caller run it."""
+        if caller.role == "operator":
+            return True
+        allowed = self._workflow(deployment).settings.may_run
+        return "everyone" in allowed or caller.user in allowed
+
+    def _topology(self, deployment: Deployment) -> Topology:
+        found = [t for t in self._workflow(deployment).topologies if t.main_workflow]
+        if not found:
+            raise EntryError(f"{deployment.workflow} has no TOSCA workflow that can be run")
+        return found[0]
+
+    def _workflow(self, deployment: Deployment) -> Workflow:
+        commit = deployment.active or deployment.commit
+        tree = self._forges[WORKFLOWS].fetch(commit).tree(commit)
+        return Registry(tree).workflow(deployment.workflow)
