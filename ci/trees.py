@@ -19,7 +19,7 @@ from typing import Protocol
 
 from ci.errors import EntryError, SettingsError
 
-MAX_READ = 8 * 1024 * 1024  # bytes of one file that a reader or a rule looks at
+MAX_READ = 32 * 1024 * 1024  # bytes of one file that a reader or a rule looks at
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 32  # folders above a file
 MAX_TOTAL = 4 * 1024**3  # bytes of all files together
