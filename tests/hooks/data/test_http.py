@@ -34,7 +34,7 @@ class Web(BaseHTTPRequestHandler):
         if act:
             act()
         else:
-            self.send_error(int(self.path[1:]))
+            self.send_error(int(self.path[1:].partition("?")[0]))
 
     def file(self) -> None:
         self.send_response(200)
