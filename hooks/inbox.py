@@ -60,7 +60,7 @@ class Inbox:
             .values(state="RECEIVED", attempts=0, reason="")
         )
         with self._database.session() as session:
-            replayed = session.execute(statement).rowcount > 0  # type: ignore[attr-defined]
+            replayed = bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
         self._news.set()
         return replayed
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ci.errors import EntryError
 from ci.registry import Registry, Workflow
 from ci.tosca.graph import execution_plan, steps_of_images, workflow_of
 from ci.tosca.inputs import check_inputs
-from ci.tosca.model import Topology
 from hooks.config import WORKFLOWS
 from hooks.db.tables import Deployment
 from hooks.executions.plan import Task, tasks
@@ -29,7 +27,7 @@ class PublishedWorkflows:
         self, deployment: Deployment, inputs: Mapping[str, Any]
     ) -> tuple[list[Task], dict[str, Any]]:
         """The tasks of an execution and its complete inputs. Raises ``EntryError``."""
-        topology = self._topology(deployment)
+        topology = self._workflow(deployment).topology
         complete = check_inputs(workflow_of(topology, WORKFLOW), inputs)
         operations = execution_plan(topology, WORKFLOW, complete)
         images = deployment.manifest.get("steps", {})
@@ -40,13 +38,7 @@ class PublishedWorkflows:
         if caller.role == "operator":
             return True
         allowed = self._workflow(deployment).settings.may_run
-        return "everyone" in allowed or caller.user in allowed
-
-    def _topology(self, deployment: Deployment) -> Topology:
-        found = [t for t in self._workflow(deployment).topologies if t.main_workflow]
-        if not found:
-            raise EntryError(f"{deployment.workflow} has no TOSCA workflow that can be run")
-        return found[0]
+        return not allowed or "everyone" in allowed or caller.user in allowed
 
     def _workflow(self, deployment: Deployment) -> Workflow:
         commit = deployment.active or deployment.commit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from ci.errors import WaasError
 from hooks.config import Settings
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.user_keys import UserKeys
+from hooks.data.movers import movers
 from hooks.db import Database
 from hooks.dispatch import flows
+from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.handler import Dispatcher
 from hooks.dispatch.pulls import PullRequests
+from hooks.dispatch.records import BuildRecords
 from hooks.engine import Engine
 from hooks.executions import flow as execution_flow
 from hooks.executions.effects import ExecutionEffects
@@ -68,6 +72,9 @@ def image_service(settings: Settings) -> ImageService:
     """The image service that the settings describe. Raises ``SettingsError``."""
     choice = settings.builder
     base, digest = resolve_base(choice.base)
+    secrets = detect_secrets(os.environ, settings.work / "build-secrets")
+    if not base.startswith("oci-layout://"):  # an image of a registry has package sources
+        secrets = {name: path for name, path in secrets.items() if not name.startswith("apt")}
     return ImageService(
         BuilderSettings(
             base=base,
@@ -77,7 +84,7 @@ def image_service(settings: Settings) -> ImageService:
             backend=choice.backend,
             environment=dict(choice.environment),
             apptainer=(choice.apptainer,),
-            secrets=detect_secrets(settings.work / "build-secrets"),
+            secrets=secrets,
         )
     )
 
@@ -96,16 +103,23 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
     published = PublishedWorkflows(forges)
     executions = Executions(database, engine, published.plan_execution, published.may_run)
     dispatch = DispatchEffects(
-        database=database,
-        journal=journal,
         forges=forges,
         pulls=pulls,
         sites=sites,
-        connections=connections,
         images=images,
+        builds=BuildRecords(database, journal),
+        deployments=Deployments(database, journal, connections),
         work=settings.work,
     )
-    running = ExecutionEffects(database, journal, connections, sites.get, settings.results)
+    running = ExecutionEffects(
+        database,
+        journal,
+        connections,
+        sites.get,
+        movers(),
+        results=settings.results,
+        scratch=settings.work / "staging",
+    )
     _register(engine, dispatch, running)
     return Waas(
         settings=settings,

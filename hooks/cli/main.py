@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
 @click.option("-t", "--access_token", metavar="TOKEN", help="Your token ($HW_ACCESS_TOKEN).")
 @click.version_option(package_name="hpcwaas", prog_name="waas")
 @click.pass_context
-def waas(ctx: click.Context, **options: str | None) -> None:
+def waas(ctx: click.Context, /, **options: str | None) -> None:
     """Run HPC workflows on clusters, from git."""
     ctx.ensure_object(dict)
     ctx.obj.update(options)

@@ -81,3 +81,22 @@ def list_deployments(ctx: click.Context, as_json: bool) -> None:
     columns = ["workflow", "site", "state", "active", "message"]
     show(rows if as_json else shown, columns, json_wanted=as_json)
 
+
+
+@sites.command()
+@click.argument("name")
+@click.pass_context
+def key(ctx: click.Context, name: str) -> None:
+    """Print the deploying login's public key for a site; it is made at first."""
+    from hooks.credentials.encrypted_file import EncryptedFiles
+    from hooks.credentials.ssh_keys import make_key_pair, public_key
+    from hooks.sites.directory import SiteDirectory
+
+    settings = settings_of(ctx)
+    site = SiteDirectory(settings.sites).get(name)
+    store = EncryptedFiles.init(settings.secrets)
+    credential, comment = site.transport.credential, f"hpcwaas deploys to {name}"
+    if credential in store.list():
+        click.echo(public_key(store, credential, comment))
+    else:
+        click.echo(make_key_pair(store, credential, comment))

@@ -29,7 +29,7 @@ def with_client(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     @wraps(command)
     def wrapper(
-        ctx: click.Context, api_url: str | None, access_token: str | None, **options: Any
+        ctx: click.Context, /, api_url: str | None, access_token: str | None, **options: Any
     ) -> Any:
         return command(client_of(ctx, api_url, access_token), **options)
 

@@ -17,7 +17,6 @@ from ci.registry import Registry
 from ci.trees import Tree
 from ci.validate import validate
 from hooks.config import SOFTWARE, WORKFLOWS
-from hooks.db import Database
 from hooks.dispatch import comment, needs
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.pulls import FAILED, PASSED, PullRequests
@@ -30,7 +29,6 @@ from hooks.sites.directory import SiteDirectory
 class DispatchEffects:
     """The effects of dispatch over forges, image store and sites."""
 
-    database: Database
     forges: Mapping[str, Forge]
     pulls: PullRequests
     sites: SiteDirectory

@@ -33,7 +33,7 @@ def image_needs(
     catalog: Mapping[str, bytes],
 ) -> Iterator[ImageNeed]:
     """The images that a workflow needs, each step once per site."""
-    names = sorted({name for t in workflow.topologies for name in steps_of_images(t).values()})
+    names = sorted(set(steps_of_images(workflow.topology).values()))
     for site in sites:
         for owner, step_name in names:
             step = registry.workflow(owner).step(step_name)

@@ -22,7 +22,8 @@ class PullRequests:
     def seen(self, repository: str, branch: str, base: str, head: str, author: str) -> PullRequest:
         """A branch is at ``head`` while main is at ``base``: open, renew or keep its record."""
         with self._database.session() as session:
-            pull = session.scalar(_open(repository).where(PullRequest.branch == branch))
+            found = _open(repository).where(PullRequest.branch == branch)
+            pull: PullRequest | None = session.scalar(found)
             if pull is None:
                 last = session.scalar(
                     select(func.max(PullRequest.number)).where(PullRequest.repository == repository)

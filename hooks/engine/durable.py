@@ -44,7 +44,7 @@ def _refuse_pickle(_self: Any, _data: Any) -> Any:
 
 
 # With the JSON serializer alone, a row that is labelled as pickle would still be un-pickled.
-dbos_serialization.DefaultSerializer.deserialize = _refuse_pickle
+dbos_serialization.DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[method-assign,assignment]
 
 
 def _as_data(error: WaasError) -> dict[str, Any]:

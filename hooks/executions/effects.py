@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ci.site import Site
 from hooks.data import staging
+from hooks.data.seams import DataMover
 from hooks.db import Database
 from hooks.db.tables import Execution, JobRecord, now
 from hooks.executions.jobs import LOOKS_BEFORE_LOST, SiteJobs
@@ -26,16 +27,20 @@ class ExecutionEffects:
         journal: Journal,
         connections: Connections,
         site: Callable[[str], Site],
+        movers: Mapping[str, DataMover],
+        *,
         results: Path,
+        scratch: Path,
     ) -> None:
         self._database, self._journal, self._connections = database, journal, connections
-        self._site, self._results = site, results
+        self._site, self._movers = site, movers
+        self._results, self._scratch = results, scratch
 
     def begin(self, execution: str) -> list[dict[str, Any]]:
         """Make the working folder, mark it running and return its tasks."""
         found = self._execution(execution)
         jobs = self._jobs(found)
-        staging.make_folder(jobs.transport, jobs.working)
+        jobs.make_working_folder()
         with self._database.session() as session:
             session.get_one(Execution, execution).state = State.RUNNING
         place = f"{found.workflow} at commit {found.commit[:10]} on {found.site}"
@@ -47,8 +52,15 @@ class ExecutionEffects:
         found = self._execution(execution)
         jobs = self._jobs(found)
         source, target = task["values"]["source"], task["values"]["target"]
-        version = self._version_folder(found)
-        staging.stage_in(jobs.transport, source, jobs.working, target, workflow_folder=version)
+        staging.stage_in(
+            jobs.transport,
+            source,
+            working=jobs.working,
+            target=target,
+            deployed=self._version_folder(found),
+            scratch=self._scratch,
+            known=self._movers,
+        )
         self.note(execution, f"stage-in:{task['id']}", INFO, f"staged in {source} as {target}")
 
     def submit(self, execution: str, task: dict[str, Any]) -> str:
@@ -119,10 +131,12 @@ class ExecutionEffects:
         jobs = self._jobs(found)
         source, name = task["values"]["source"], task["values"]["name"]
         folder = self._results / execution
-        files = staging.stage_out(jobs.transport, jobs.working, source, folder)
+        kept = staging.stage_out(jobs.transport, source, working=jobs.working, target=folder)
         urls = {
-            (name if len(files) == 1 and name else file): f"/executions/{execution}/outputs/{file}"
-            for file in (str(f.relative_to(folder)) for f in files)
+            (name if len(kept) == 1 and name else str(file.path)): (
+                f"/executions/{execution}/outputs/{file.path}"
+            )
+            for file in kept
         }
         with self._database.session() as session:
             row = session.get_one(Execution, execution)

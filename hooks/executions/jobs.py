@@ -44,6 +44,15 @@ class SiteJobs:
         """Where a task's job keeps its script, output and end."""
         return self.working / ".waas" / task
 
+    def make_working_folder(self) -> None:
+        """Make the working folder, for its login alone. Idempotent."""
+        made = self.transport.run(["mkdir", "-p", "-m", "0700", "--", str(self.working)])
+        if made.exit_code:
+            raise EntryError(
+                f"site {self.site.name}: cannot make the working folder: {made.stderr.strip()}",
+                hint="`paths.work` in the site's file must be writable by the login",
+            )
+
     def submit(self, name: str, task: Mapping[str, Any]) -> str:
         """Submit unless a job of this name is known already; its native id."""
         job = make_job(self.site, name, self.folder(task["id"]), self.working, task["values"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from sqlalchemy import select
 from werkzeug.exceptions import Unauthorized
 
@@ -20,12 +20,13 @@ def _app() -> Any:
 
 
 @api.app_errorhandler(Unauthorized)
-def ask(error: Unauthorized) -> tuple[Response, int]:
+def ask(error: Unauthorized) -> Response:
     """401; a browser is told that a user name and a token (as the password) will do."""
-    answer = current_app.json.response(error=error.description, hint="`waas tokens create USER`")
+    answer = jsonify(error=error.description, hint="`waas tokens create USER`")
+    answer.status_code = 401
     if "text/html" in request.headers.get("Accept", ""):
         answer.headers["WWW-Authenticate"] = 'Basic realm="hpcwaas: any name, token as password"'
-    return answer, 401
+    return answer
 
 
 @api.get("/")

@@ -1,0 +1,78 @@
+"""The record of deployments, and the act of bringing a site in line with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.store import Image
+from ci.site import Site
+from hooks.db import Database
+from hooks.db.tables import Deployment
+from hooks.deployments.deploy import deploy
+from hooks.journal import Journal
+from hooks.sites.connections import Connections
+
+
+class Deployments:
+    """Rows of deployments over the database, effects over the sites."""
+
+    def __init__(self, database: Database, journal: Journal, connections: Connections) -> None:
+        self._database, self._journal, self._connections = database, journal, connections
+
+    def wanted(self, workflow: str, site: str, commit: str, content: str) -> bool:
+        """Record what main wants at a site; whether anything has to be done for it."""
+        name = f"{workflow}@{site}"
+        with self._database.session() as session:
+            row = session.get(Deployment, name)
+            if row is not None and row.content == content and row.state != "FAILED":
+                # in place, or under way for this very commit
+                return row.state != "ACTIVE" and row.commit == commit
+            row = row or Deployment(id=name, workflow=workflow, site=site, active="", manifest={})
+            row.commit, row.content = commit, content
+            row.state, row.message = "DEPLOYING", ""
+            session.add(row)
+        return True
+
+    def superseded(self, deployment: Mapping[str, Any]) -> bool:
+        """Whether main wants something else at the site by now."""
+        with self._database.session() as session:
+            row = session.get_one(Deployment, deployment["id"])
+            return row.commit != deployment["commit"]
+
+    def put(
+        self,
+        deployment: Mapping[str, Any],
+        site: Site,
+        source: Path,
+        images: Mapping[str, Image],
+    ) -> None:
+        """Put a version in place on the site, then record it as the one that serves."""
+        self.mark(deployment, "DEPLOYING", "")
+        transport = self._connections.to(site)
+        files = {step: (image.sif, image.digest.removeprefix("sha256:"))
+                 for step, image in images.items()}  # fmt: skip
+        manifest = deploy(
+            transport,
+            site,
+            deployment["workflow"],
+            deployment["commit"],
+            source,
+            files,
+            {"deployment": deployment["id"]},
+        )
+        with self._database.session() as session:
+            row = session.get_one(Deployment, deployment["id"])
+            row.active, row.manifest = deployment["commit"], manifest
+            row.state, row.message = "ACTIVE", ""
+        subject = f"deployment:{deployment['id']}"
+        text = f"{deployment['commit'][:10]} is in place on {site.name}"
+        self._journal.write(subject, f"active:{deployment['commit']}", text)
+
+    def mark(self, deployment: Mapping[str, Any], state: str, message: str) -> None:
+        """Record how far it is, unless main wants something else by now."""
+        with self._database.session() as session:
+            row = session.get_one(Deployment, deployment["id"])
+            if row.commit == deployment["commit"]:
+                row.state, row.message = state, message

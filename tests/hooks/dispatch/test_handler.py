@@ -1,0 +1,137 @@
+"""What a push means depends on what the forge says now, however often and late it is told."""
+
+import pytest
+
+from hooks.db import Database
+from hooks.dispatch.handler import Dispatcher
+from hooks.dispatch.pulls import PullRequests
+from hooks.forges.seams import Status
+
+REPO = "workflow-registry"
+MAIN, A, B, C = ("m" * 40, "a" * 40, "b" * 40, "c" * 40)
+
+
+class FakeForge:
+    def __init__(self) -> None:
+        self.branches = {"main": MAIN}
+        self.statuses: list[Status] = []
+
+    def heads(self):
+        return dict(self.branches)
+
+    def set_status(self, status):
+        self.statuses.append(status)
+
+
+class FakeEngine:
+    """As the real one: the same id starts one flow."""
+
+    def __init__(self) -> None:
+        self.flows: dict[str, tuple[str, dict]] = {}
+
+    def start(self, flow, payload, *, id):
+        self.flows.setdefault(id, (flow, payload))
+
+    def of(self, name):
+        return [payload for flow, payload in self.flows.values() if flow == name]
+
+
+@pytest.fixture
+def parts(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/waas.db")
+    database.migrate()
+    forge, pulls, engine = FakeForge(), PullRequests(database), FakeEngine()
+    return forge, pulls, engine, Dispatcher({REPO: forge}, pulls, engine)
+
+
+def push(dispatcher, branch):
+    return dispatcher.handle(REPO, {"ref": f"refs/heads/{branch}", "pusher": "ada"})
+
+
+def test_a_branch_is_a_pull_request_with_a_number(parts):
+    forge, pulls, engine, dispatcher = parts
+    forge.branches["topic"] = A
+    assert push(dispatcher, "topic") == ""
+    [pull] = pulls.of(REPO)
+    assert (pull.number, pull.branch, pull.base, pull.head) == (1, "topic", MAIN, A)
+    assert pull.author == "ada"
+    [payload] = engine.of("pull-request")
+    assert (payload["base"], payload["head"]) == (MAIN, A)
+    assert forge.statuses[-1].state == "PENDING"
+
+
+def test_the_same_push_told_many_times_is_judged_once(parts):
+    forge, _, engine, dispatcher = parts
+    forge.branches["topic"] = A
+    for _ in range(5):
+        push(dispatcher, "topic")
+    dispatcher.reconcile()
+    assert len(engine.of("pull-request")) == 1
+
+
+def test_a_branch_that_goes_back_to_an_earlier_commit_is_judged_again(parts):
+    forge, _, engine, dispatcher = parts
+    for head in (A, B, A):
+        forge.branches["topic"] = head
+        push(dispatcher, "topic")
+    assert [p["head"] for p in engine.of("pull-request")] == [A, B, A]
+
+
+def test_what_was_never_told_is_found(parts):
+    forge, pulls, engine, dispatcher = parts
+    forge.branches |= {"one": A, "two": B}
+    dispatcher.reconcile()
+    assert [p.branch for p in pulls.of(REPO)] == ["one", "two"]
+    del forge.branches["one"]
+    dispatcher.reconcile()
+    assert [p.branch for p in pulls.of(REPO)] == ["two"]
+    assert len(engine.of("merge")) == 1
+
+
+def test_a_merge_ends_its_pull_request_and_has_the_others_judged_anew(parts):
+    forge, pulls, engine, dispatcher = parts
+    forge.branches |= {"one": A, "two": B}
+    dispatcher.reconcile()
+    forge.branches["main"] = A
+    push(dispatcher, "main")
+    assert [p.branch for p in pulls.of(REPO, "MERGED")] == ["one"]
+    [other] = pulls.of(REPO)
+    assert (other.branch, other.base, other.verdict) == ("two", A, "PENDING")
+    assert engine.of("merge")[-1] == {"repository": REPO, "commit": A}
+    dispatcher.reconcile()  # the merged branch still lies about: it is no new pull request
+    assert [p.branch for p in pulls.of(REPO)] == ["two"]
+
+
+def test_a_deleted_branch_closes_its_pull_request(parts):
+    forge, pulls, _, dispatcher = parts
+    forge.branches["topic"] = A
+    push(dispatcher, "topic")
+    del forge.branches["topic"]
+    push(dispatcher, "topic")
+    assert pulls.of(REPO) == []
+    assert [p.branch for p in pulls.of(REPO, "CLOSED")] == ["topic"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "event", "reason"),
+    [
+        ("other", {"ref": "refs/heads/x"}, "no repository 'other' here"),
+        (REPO, {"ref": "refs/tags/v1"}, "refs/tags/v1: only branches are looked at"),
+        (REPO, {}, "no ref: only branches are looked at"),
+    ],
+)
+def test_what_means_nothing_here_is_ignored_with_a_reason(parts, repository, event, reason):
+    *_, dispatcher = parts
+    assert dispatcher.handle(repository, event) == reason
+
+
+def test_a_verdict_on_a_head_that_is_gone_is_not_recorded(parts):
+    forge, pulls, _, dispatcher = parts
+    forge.branches["topic"] = A
+    push(dispatcher, "topic")
+    [pull] = pulls.of(REPO)
+    forge.branches["topic"] = C
+    push(dispatcher, "topic")
+    assert pulls.judged(pull.id, (MAIN, A), {"verdict": "PASSED"}) is False
+    assert pulls.get(pull.id).verdict == "PENDING"
+    assert pulls.judged(pull.id, (MAIN, C), {"verdict": "PASSED"}) is True
