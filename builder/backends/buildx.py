@@ -95,7 +95,9 @@ class Buildx:
         argv += [f"--platform={context.platform}", f"--network={self._network}"]
         argv += [f"--build-context=base={context.base}", f"--file={scratch / 'recipe'}"]
         argv += [f"--metadata-file={scratch / 'metadata.json'}"]
-        output = _fields("type=oci", f"dest={scratch / 'image.tar'}", "rewrite-timestamp=true")
+        # The archive lives for minutes: compressing new layers would cost more than it saves, and
+        # so would rewrite-timestamp (10 s for a Debian with Python), which the SIF does again.
+        output = _fields("type=oci", "compression=uncompressed", f"dest={scratch / 'image.tar'}")
         argv += [f"--output={output}"]
         for name, path in context.secrets.items():
             argv += [f"--secret={_fields(f'id={name}', f'src={path}')}"]
@@ -104,7 +106,7 @@ class Buildx:
 
     def _failure(self, progress: Progress) -> EntryError | SettingsError:
         reason = progress.reason()[:_MESSAGE_CHARACTERS]
-        step = progress.step_name()[:_MESSAGE_CHARACTERS]
+        step = progress.step_name()
         if step:
             return EntryError(f"the image does not build: {reason}", hint=f"it failed at: {step}")
         missing = self.available()

@@ -21,6 +21,7 @@ _ERROR_LINE = re.compile(
 )
 _INSTRUCTION = re.compile(r"\[(\S+ )?\d+/\d+\] ")
 _KEPT_LINES = 200
+_STEP_CHARACTERS = 160
 
 
 class Progress:
@@ -93,6 +94,14 @@ class Progress:
         return first or (lines[-1] if lines else "") or self.failure or told or "no reason given"
 
     def step_name(self) -> str:
-        """Return the instruction that failed, or nothing if the failure was in no instruction."""
+        """Return the instruction that failed, or nothing if the failure was in no instruction.
+
+        Mounts are left out, and of a long one the beginning: the end says what it is for.
+        """
         name = self._names.get(self.failed_step, "")
-        return name if _INSTRUCTION.match(name) else ""
+        found = _INSTRUCTION.match(name)
+        if not found:
+            return ""
+        words = [word for word in name[found.end() :].split() if not word.startswith("--mount=")]
+        text = " ".join(words)
+        return text if len(text) <= _STEP_CHARACTERS else f"… {text[-_STEP_CHARACTERS:]}"

@@ -67,7 +67,7 @@ def test_packages_are_installed_before_the_folder_is_copied() -> None:
 
 def test_scripts_of_the_step_are_kept_and_run() -> None:
     recipe = text(post_install="post_inst.sh", env_script="env.sh")
-    assert 'COPY ["step/env.sh", "/.singularity.d/env/95-simulate.sh"]' in recipe
+    assert 'COPY ["step/env.sh", "/.singularity.d/env/96-step.sh"]' in recipe
     assert recipe.index('COPY ["step/", ') < recipe.index("cd /simulate; ./post_inst.sh")
 
 

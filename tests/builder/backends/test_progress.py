@@ -1,0 +1,84 @@
+import base64
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.backends.progress import Progress
+
+RUN = "[2/3] RUN --mount=type=secret,id=ca     set -eu;     apt-get install -y nope"
+
+
+def log(vertex: str, text: str) -> dict[str, object]:
+    data = base64.b64encode(text.encode()).decode()
+    return {"logs": [{"vertex": vertex, "stream": 2, "data": data}]}
+
+
+def failing(output: str, name: str = RUN) -> str:
+    """What BuildKit says of a step that fails."""
+    error = 'process "/bin/sh" did not complete successfully: exit code: 100'
+    objects = [
+        {"vertexes": [{"digest": "i", "name": "[internal] load", "started": "t"}]},
+        {"vertexes": [{"digest": "c", "name": "[1/3] FROM base", "started": "t", "cached": True}]},
+        {"vertexes": [{"digest": "r", "name": name, "started": "t"}]},
+        {"statuses": [{"id": "transferring", "vertex": "i", "current": 2}]},
+        log("r", output),
+        {"vertexes": [{"digest": "r", "name": name, "started": "t", "error": error}]},
+    ]
+    text = "".join(json.dumps(o, indent=2) + "\n" for o in objects)
+    return text + "recipe:3\n-----\nERROR: failed to solve: exit code 100\n"
+
+
+def read(stream: str, size: int = 10**9) -> tuple[Progress, list[str]]:
+    progress = Progress()
+    lines = [
+        line
+        for start in range(0, len(stream), size)
+        for line in progress.feed(stream[start : start + size])
+    ]
+    return progress, lines
+
+
+def test_lines_are_steps_and_their_output() -> None:
+    _, lines = read(failing("one\ntwo\n"))
+    assert lines[:4] == ["[1/3] FROM base (cached)", RUN, "one", "two"]
+    assert "ERROR: failed to solve: exit code 100" in lines
+
+
+@given(st.integers(min_value=1, max_value=400))
+def test_pieces_of_any_length_say_the_same(size: int) -> None:
+    stream = failing("Reading…\nE: Unable to locate package nope\n")
+    assert read(stream, size)[1] == read(stream)[1]
+
+
+def test_the_first_error_of_the_failing_step_is_the_reason() -> None:
+    output = "debconf: unable to open\nE: Unable to locate package nope\nE: and more\n"
+    progress, _ = read(failing(output))
+    assert progress.reason() == "E: Unable to locate package nope"
+    assert progress.step_name() == "RUN set -eu; apt-get install -y nope"
+
+
+def test_without_an_error_line_the_last_line_is_the_reason() -> None:
+    progress, _ = read(failing("Traceback\nValueError: 3\n"))
+    assert progress.reason() == "ValueError: 3"
+
+
+def test_a_silent_step_has_its_exit_code() -> None:
+    progress, _ = read(failing(""))
+    assert "exit code: 100" in progress.reason()
+
+
+def test_a_long_instruction_is_cut_at_its_beginning() -> None:
+    progress, _ = read(failing("", name=f"[builder 2/3] RUN {'x' * 500}; make"))
+    assert progress.step_name().endswith("; make")
+    assert len(progress.step_name()) < 200
+
+
+def test_a_failure_outside_the_recipe_has_no_instruction() -> None:
+    progress, _ = read(failing("", name="[context base] OCI load from client"))
+    assert progress.step_name() == ""
+
+
+def test_an_engine_that_does_not_answer_is_quoted() -> None:
+    progress, _ = read("ERROR: Cannot connect to the Docker daemon\n")
+    assert progress.reason() == "ERROR: Cannot connect to the Docker daemon"
