@@ -196,6 +196,9 @@ def _walk(root: Path) -> Iterator[Entry]:
                 continue
             status = (inside / name).lstat()
             path = PurePosixPath((inside / name).relative_to(root)).as_posix()
+            if any("\ud800" <= character <= "\udfff" for character in path):  # os.fsdecode
+                shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+                raise EntryError("a file's name is not UTF-8", path=shown)
             yield Entry(path, _git_mode(status.st_mode, path), status.st_size)
 
 

@@ -60,6 +60,10 @@ class Library:
         """The names of all node types."""
         return sorted(self._nodes)
 
+    def has_node_type(self, name: str) -> bool:
+        """Whether a node type is known."""
+        return name in self._nodes
+
     def node_type(self, name: str) -> NodeType:
         """A node type by name. Raises ``EntryError`` without a place when it is not known."""
         if name not in self._read_nodes:

@@ -1,0 +1,129 @@
+"""Reports as text, JSON, Markdown, GitHub annotations and SARIF."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ci.findings import Finding, Report, Severity
+
+_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33"}
+_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def summary(report: Report) -> str:
+    """One line: ``2 errors, 1 warning``."""
+    numbers = dict(report.summary)
+    errors, warnings = numbers.get("errors", 0), numbers.get("warnings", 0)
+    if not errors and not warnings:
+        return "nothing to report"
+    counted = ((errors, "error"), (warnings, "warning"))
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counted if n)
+
+
+def render_text(report: Report, *, colour: bool = False) -> str:
+    """For a terminal: ``path:line:column: error[rule] message``, a hint below, a last line."""
+    lines = []
+    for finding in report.findings:
+        word = f"{finding.severity}[{finding.rule}]"
+        if colour:
+            word = f"\x1b[{_COLOURS[finding.severity]}m{word}\x1b[0m"
+        place = f"{_printable(finding.place)}: " if finding.place else ""
+        lines.append(f"{place}{word} {_printable(finding.message)}")
+        if finding.hint:
+            lines.append(f"    {_printable(finding.hint)}")
+    return "\n".join([*lines, summary(report)]) + "\n"
+
+
+def render_json(report: Report) -> str:
+    """``{"findings": […], "summary": {…}}``."""
+    return json.dumps(report.to_dict(), indent=2) + "\n"
+
+
+def render_markdown(report: Report) -> str:
+    """For a comment: a table. Nothing in it is a link, a mention or markup of a contributor."""
+    if not report.findings:
+        return f"{summary(report)}\n"
+    lines = [f"**{summary(report)}**", "", "| where | what | rule |", "|---|---|---|"]
+    for finding in report.findings:
+        hint = f"<br>{_escaped(finding.hint)}" if finding.hint else ""
+        what = f"{finding.severity}: {_escaped(finding.message)}{hint}"
+        lines.append(f"| {_code(finding.place)} | {what} | {_code(finding.rule)} |")
+    return "\n".join(lines) + "\n"
+
+
+def render_github(report: Report) -> str:
+    """Workflow commands, one annotation each (GitHub's "Workflow commands", ``::error``)."""
+    lines = []
+    for finding in report.findings:
+        fields = {"file": finding.path, "line": finding.line or "", "col": finding.column or ""}
+        fields["title"] = finding.rule
+        named = ",".join(f"{k}={_property(str(v))}" for k, v in fields.items() if v)
+        text = f"{finding.message} ({finding.hint})" if finding.hint else finding.message
+        lines.append(f"::{finding.severity} {named}::{_data(text)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def render_sarif(report: Report) -> str:
+    """SARIF 2.1.0 (https://docs.oasis-open.org/sarif/sarif/v2.1.0/)."""
+    rules = sorted({finding.rule for finding in report.findings})
+    driver = {"name": "hpcwaas", "rules": [{"id": rule} for rule in rules]}
+    results = [_sarif_result(finding) for finding in report.findings]
+    run = {"tool": {"driver": driver}, "results": results}
+    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _sarif_result(finding: Finding) -> dict[str, Any]:
+    text = f"{finding.message} ({finding.hint})" if finding.hint else finding.message
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "level": str(finding.severity),
+        "message": {"text": text},
+    }
+    if finding.path:
+        place: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.path)}}
+        if finding.line:
+            place["region"] = {"startLine": finding.line, "startColumn": finding.column or 1}
+        result["locations"] = [{"physicalLocation": place}]
+    return result
+
+
+RENDERERS: Mapping[str, Callable[[Report], str]] = {
+    "text": render_text,
+    "json": render_json,
+    "markdown": render_markdown,
+    "github": render_github,
+    "sarif": render_sarif,
+}
+
+
+def _printable(text: str) -> str:
+    """Nothing that a terminal obeys: control characters as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _code(text: str) -> str:
+    shown = _printable(text).replace("`", "'").replace("|", "\\|")
+    return f"`{shown}`" if shown else ""
+
+
+def _escaped(text: str) -> str:
+    shown = _printable(text)
+    for character in "\\`*_[]<>|#~":
+        shown = shown.replace(character, f"\\{character}")
+    # an empty comment keeps "@name" from calling somebody and "://" from becoming a link
+    return shown.replace("@", "@<!-- -->").replace("://", ":<!-- -->//")
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _uri(path: str) -> str:
+    return quote(path)

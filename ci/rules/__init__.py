@@ -1,0 +1,35 @@
+"""Rules: one small check each, by the subject that they look at.
+
+A new rule is a class in the module of its subject, and a line in that module's ``RULES``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ci.rules import files, images, packages, steps, topologies, workflows
+from ci.rules.base import Context, Rule, TopologyOf
+
+FILES = files.RULES
+WORKFLOWS = workflows.RULES
+TOPOLOGIES = (*topologies.RULES, *images.RULES)
+STEPS = steps.RULES
+PACKAGES = packages.RULES
+
+__all__ = [
+    "FILES",
+    "PACKAGES",
+    "STEPS",
+    "TOPOLOGIES",
+    "WORKFLOWS",
+    "Context",
+    "Rule",
+    "TopologyOf",
+    "all_rules",
+]
+
+
+def all_rules() -> list[type[Rule[Any]]]:
+    """Every rule, by id."""
+    rules: list[type[Rule[Any]]] = [*FILES, *WORKFLOWS, *TOPOLOGIES, *STEPS, *PACKAGES]
+    return sorted(rules, key=lambda rule: rule.id)

@@ -1,0 +1,100 @@
+"""What a rule is: one check, whose docstring is its documentation.
+
+A rule looks at one subject (the files, a workflow, a topology, a step, a package) and yields
+findings. It may let an ``EntryError`` of a reader pass: the engine reports it (see
+``ci.validate``), and the rules of ``ci.rules.reading`` say it with an id of their own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import ClassVar, Generic, TypeVar
+
+from ci.catalog import Catalog, Package
+from ci.errors import EntryError
+from ci.findings import Finding, Severity
+from ci.located import Located
+from ci.registry import Registry, Step, Workflow
+from ci.tosca.model import Topology
+from ci.trees import Entry
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What rules may look at beside their subject; None: not known, so not judged."""
+
+    registry: Registry
+    catalog: Catalog | None = None
+    sites: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyOf:
+    """A topology and the workflow that it belongs to."""
+
+    topology: Topology
+    workflow: Workflow
+
+
+class Rule(ABC, Generic[S]):
+    """One check. ``id`` is ``<subject>/<what is wrong>``."""
+
+    id: ClassVar[str]
+    severity: ClassVar[Severity] = Severity.ERROR
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @abstractmethod
+    def check(self, subject: S) -> Iterator[Finding]:
+        """Yield what is wrong with the subject."""
+
+    @classmethod
+    def documentation(cls) -> str:
+        """What the rule demands and why."""
+        return cleandoc(cls.__doc__ or "")
+
+    def at(
+        self, place: Located, message: str, hint: str = "", severity: Severity | None = None
+    ) -> Finding:
+        """A finding at a value."""
+        level = severity or self.severity
+        return Finding(self.id, level, place.path, place.line, place.column, message, hint)
+
+    def on(
+        self, path: str, message: str, hint: str = "", severity: Severity | None = None
+    ) -> Finding:
+        """A finding on a whole file or folder."""
+        return Finding(self.id, severity or self.severity, path, 0, 0, message, hint)
+
+    def refused(self, read: Callable[[], object]) -> Iterator[Finding]:
+        """The finding that says why something cannot be read, if it cannot."""
+        try:
+            read()
+        except EntryError as error:
+            yield Finding.of(error, self.id, self.severity)
+
+
+class FilesRule(Rule[Sequence[Entry]], ABC):
+    """A rule on the files of a tree: those that changed, or all."""
+
+
+class WorkflowRule(Rule[Workflow], ABC):
+    """A rule on a workflow."""
+
+
+class TopologyRule(Rule[TopologyOf], ABC):
+    """A rule on a topology that could be read."""
+
+
+class StepRule(Rule[Step], ABC):
+    """A rule on a step."""
+
+
+class PackageRule(Rule[Package], ABC):
+    """A rule on a package of the Software Catalogue."""
