@@ -1,0 +1,1 @@
+"""Deployments: workflow versions in place on sites."""
