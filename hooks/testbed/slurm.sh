@@ -129,13 +129,16 @@ start_accounting() { # $1 = root of the site
 }
 
 start_slurm() { # $1 = root of the site; returns when all nodes are ready for jobs
-  local R=$1 i ready
+  local R=$1 i ready again=0
   mkdir -p "$R/run" "$R/log" "$R/state" "$R/spool" "$R/munge"; chmod 755 "$R" "$R/munge"
   ( umask 077; [ -s "$R/munge/munge.key" ] || head -c 1024 /dev/urandom > "$R/munge/munge.key" )
   munged --socket="$R/munge/munge.socket" --key-file="$R/munge/munge.key" --pid-file="$R/munge/munged.pid" \
     --log-file="$R/munge/munged.log" --seed-file="$R/munge/munged.seed" --force || die "munged did not start"
   if [ "$ACCT" = 1 ]; then start_accounting "$R"; else touch "$R/log/jobcomp.txt"; fi
+  [ -e "$R/state/job_state" ] && again=1
   slurmctld || die "slurmctld did not start"
+  # a node that lost its power has a later boot time, by which Slurm knows that its jobs are gone; ours have this machine's
+  [ "$again" = 0 ] || scontrol update NodeName=ALL State=DOWN Reason=power || die "slurmctld does not answer"
   for i in $(seq "$NODES"); do slurmd -N "n$i" || die "slurmd of n$i did not start"; done
   for i in $(seq 400); do
     # not "idle": jobs that waited while the site was down may start at once
@@ -144,6 +147,14 @@ start_slurm() { # $1 = root of the site; returns when all nodes are ready for jo
     sleep 0.05
   done
   [ "$ready" = "$NODES" ] || die "the nodes of $NAME did not become ready"
+  # jobs that were running when the site went down start again; Slurm would have them wait for two minutes
+  [ "$again" = 0 ] || for i in $(squeue -h -t PENDING -o '%A %r' | awk '$2 == "BeginTime" {print $1}'); do
+    scontrol update JobId="$i" StartTime=now; done
   # `sacct -c` opens it for writing; slurmctld makes it 644 when it starts
   [ "$ACCT" = 1 ] || chmod 666 "$R/log/jobcomp.txt"
+}
+
+save_slurm() { # ends slurmctld in order, upon which it saves its state; runs inside the site
+  local p i; p=$(cat /run/site/run/slurmctld.pid 2>/dev/null) && kill "$p" 2>/dev/null || return 0
+  for i in $(seq 250); do [ -d "/proc/$p" ] || break; sleep 0.02; done
 }

@@ -1,4 +1,5 @@
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,9 +86,26 @@ def test_a_cluster_that_was_down_is_the_same_afterwards(
     assert login(cluster, "alice", keys / "one", "true").returncode == 255
     assert cluster.up() == before
     assert login(cluster, "alice", keys / "one", "cat", "f").stdout == "kept\n"
+    assert cluster.admin("squeue", "--noheader") == ""  # what had ended does not run again
     assert cluster.job_names() == ["early"]
     cluster.admin("sbatch", "-W", "-J", "late", "--wrap", "true")
     assert cluster.job_names() == ["early", "late"]
+
+
+@pytest.mark.cluster
+def test_a_job_that_the_cluster_went_down_on_runs_again(
+    cluster_factory: Callable[..., Cluster],
+) -> None:
+    cluster = cluster_factory()
+    script = "echo begun >> /tmp/begun; until [ -e /tmp/go ]; do sleep 0.1; done"
+    cluster.admin("sbatch", "-J", "long", "--wrap", script)
+    begun = cluster.disk / "tmp" / "begun"
+    _wait(begun.exists)
+    cluster.down()
+    (cluster.disk / "tmp" / "go").touch()
+    cluster.up()
+    _wait(lambda: begun.read_text() == "begun\nbegun\n")
+    assert cluster.job_names() == ["long"]
 
 
 @pytest.mark.cluster
@@ -134,6 +152,13 @@ def test_ports_stay_claimed_as_long_as_the_disk_is_there(tmp_path: Path) -> None
 def test_names_are_read_from_the_log_of_ended_jobs(jobs: list[tuple[int, str]]) -> None:
     line = "JobId={} UserId=alice(5002) GroupId=alice(5002) Name={} JobState=COMPLETED Partition=s"
     assert parse_completed("\n".join(line.format(*job) for job in jobs)) == dict(jobs)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def _processes(*words: str) -> list[int]:
