@@ -90,7 +90,7 @@ class Inbox:
             row.state, row.reason, row.attempts = state, reason, row.attempts + 1
 
     def run(self, handler: Handler) -> None:
-        """Handle deliveries until ``stop``: at once when this process accepted one, else by poll."""
+        """Handle deliveries until ``stop``: at once if this process accepted one, else by poll."""
         while not self._stop.is_set():
             try:
                 self.handle_pending(handler)

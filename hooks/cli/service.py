@@ -39,7 +39,7 @@ def init(folder: Path, listen: str) -> None:
 @click.pass_context
 def serve(ctx: click.Context, log_file: Path | None) -> None:
     """Run the web application and one worker."""
-    import waitress
+    import waitress.server
 
     from hooks.web import application
     from hooks.wiring import Worker, wire
@@ -49,7 +49,7 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     waas = wire(settings)
     worker = Worker(waas)
     worker.start()
-    server = waitress.create_server(
+    server = waitress.server.create_server(
         application.create(waas), host=settings.host, port=settings.port, threads=16
     )
     _on_stop(server.close)

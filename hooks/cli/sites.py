@@ -82,7 +82,6 @@ def list_deployments(ctx: click.Context, as_json: bool) -> None:
     show(rows if as_json else shown, columns, json_wanted=as_json)
 
 
-
 @sites.command()
 @click.argument("name")
 @click.pass_context

@@ -35,7 +35,7 @@ class Screen:
     def quote(self, text: str) -> None:
         """Somebody else's words (a program's output), indented and unchanged."""
         for line in text.splitlines():
-            self.console.print(Text(f"    {line}", style="dim"))
+            self.console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
 
     def command(self, text: str) -> None:
         """A command as the user would type it."""

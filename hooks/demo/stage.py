@@ -59,9 +59,7 @@ class Stage:
             "environment": engine.environment,
         }
         listen = f"127.0.0.1:{_free_port()}"
-        return home.make(
-            self.folder / "home", listen=listen, builder=builder, without=[FLAGSHIP]
-        )
+        return home.make(self.folder / "home", listen=listen, builder=builder, without=[FLAGSHIP])
 
     def start_clusters(self, settings: Settings) -> None:
         """Both clusters, and for each its site file and the deploying login's key."""

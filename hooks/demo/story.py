@@ -182,9 +182,9 @@ class Story:
                 self.screen.say(f"{name}: [bold]{self.keepsakes / Path(url).name}[/]")
         deployments = {d["site"]: d for d in self.operator.json("GET", "/deployments")["deployments"]
                        if d["workflow"] == FLAGSHIP}  # fmt: skip
-        image = deployments["alpha"]["images"]["simulate"]["digest"]
+        image = deployments["alpha"]["images"]["simulate"]["sha256"]
         chain = (
-            f"commit {execution['commit'][:12]} → image {image[:19]}… → "
+            f"commit {execution['commit'][:12]} → image sha256:{image[:12]}… → "
             f"deployment {deployments['alpha']['id']} → execution {execution['id']} → jobs "
             + ", ".join(f"{j['operation']} {j['native_id']}" for j in execution["jobs"])
         )

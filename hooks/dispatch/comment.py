@@ -1,13 +1,14 @@
 """The one comment on a pull request: verdict, findings, plan, builds. Pure text, read in a
-terminal by whoever pushed and as Markdown on a page."""
+terminal by whoever pushed and as Markdown on a page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ci import report as rendering
 from ci.findings import Report
+from ci.report import render_text
 
 
 def text(
@@ -21,7 +22,7 @@ def text(
     verdict = "passed" if found.passed else "did not pass"
     lines = [f"pull request #{number}: {head[:10]} {verdict}", ""]
     if found.findings:
-        lines += [rendering.render_text(found).rstrip(), ""]
+        lines += [render_text(found).rstrip(), ""]
     if found.passed:
         lines += [*_plan_lines(plan, builds), ""]
     lines.append(_next(number, found, builds))

@@ -11,6 +11,7 @@ from ci.site import Site
 from hooks.db import Database
 from hooks.db.tables import Deployment
 from hooks.deployments.deploy import deploy
+from hooks.deployments.plan import ImageFile, Release
 from hooks.journal import Journal
 from hooks.sites.connections import Connections
 
@@ -39,7 +40,7 @@ class Deployments:
         """Whether main wants something else at the site by now."""
         with self._database.session() as session:
             row = session.get_one(Deployment, deployment["id"])
-            return row.commit != deployment["commit"]
+            return bool(row.commit != deployment["commit"])
 
     def put(
         self,
@@ -51,17 +52,14 @@ class Deployments:
         """Put a version in place on the site, then record it as the one that serves."""
         self.mark(deployment, "DEPLOYING", "")
         transport = self._connections.to(site)
-        files = {step: (image.sif, image.digest.removeprefix("sha256:"))
-                 for step, image in images.items()}  # fmt: skip
-        manifest = deploy(
-            transport,
-            site,
-            deployment["workflow"],
-            deployment["commit"],
-            source,
-            files,
-            {"deployment": deployment["id"]},
+        release = Release(
+            workflow=deployment["workflow"],
+            commit=deployment["commit"],
+            folder=source,
+            images={step: _image_file(image) for step, image in images.items()},
+            details={"deployment": deployment["id"]},
         )
+        manifest = deploy(transport, site, release).manifest
         with self._database.session() as session:
             row = session.get_one(Deployment, deployment["id"])
             row.active, row.manifest = deployment["commit"], manifest
@@ -76,3 +74,7 @@ class Deployments:
             row = session.get_one(Deployment, deployment["id"])
             if row.commit == deployment["commit"]:
                 row.state, row.message = state, message
+
+
+def _image_file(image: Image) -> ImageFile:
+    return ImageFile(image.sif, image.digest.removeprefix("sha256:"), image.size)

@@ -10,10 +10,10 @@ from typing import Any
 
 from builder.build import BuildRequest, ImageService, Phase
 from builder.store import MAIN
-from ci import report as rendering
 from ci.errors import EntryError
 from ci.findings import Finding, Report, Severity
 from ci.registry import Registry
+from ci.report import summary
 from ci.trees import Tree
 from ci.validate import validate
 from hooks.config import SOFTWARE, WORKFLOWS
@@ -59,8 +59,7 @@ class DispatchEffects:
             return {"builds": []}
         text = comment.text(pull["number"], head, found, rows)
         forge.upsert_comment(pull["number"], text)
-        summary = rendering.summary(found)
-        forge.set_status(Status(head, base, verdict, summary, pull["number"]))
+        forge.set_status(Status(head, base, verdict, summary(found), pull["number"]))
         author = self.pulls.author(pull["id"])
         return {"builds": wanted if forge.may(author, "build") else []}
 
@@ -172,9 +171,7 @@ class DispatchEffects:
         store = self.forges[WORKFLOWS].fetch(deployment["commit"])
         try:
             store.export(deployment["commit"], [deployment["workflow"]], folder)
-            images = {
-                step: self._stored(key) for step, key in sorted(deployment["images"].items())
-            }
+            images = {step: self._stored(key) for step, key in sorted(deployment["images"].items())}
             source = folder / deployment["workflow"]
             self.deployments.put(deployment, self.sites.get(deployment["site"]), source, images)
         finally:
@@ -221,7 +218,8 @@ def _with_behind_main(found: Report) -> Report:
 
 def _to_build(rows: list[dict[str, Any]], commit: str, scope: str) -> list[dict[str, Any]]:
     """The builds that a plan asks for; ``reuse`` and ``share`` are asked too: they are quick, and
-    what was true when the plan was made need not be true any more."""
+    what was true when the plan was made need not be true any more.
+    """
     names = ("workflow", "step", "site", "key")
     return [
         {n: row[n] for n in names}

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ci.tosca.graph import Operation
-
 from ci.errors import EntryError
+from ci.tosca.graph import Operation
 
 JOB, STAGE_IN, STAGE_OUT = "job", "stage-in", "stage-out"
 KINDS = {
@@ -54,8 +53,8 @@ def tasks(
     """The tasks, in order.
 
     ``image_steps`` names the (workflow, step) whose image a job node runs; ``images`` is the
-    deployment's record of each step's image (``path``). Raises ``EntryError`` that names the node
-    for what this service cannot run.
+    deployment's record of each step's image (``image``, its path). Raises ``EntryError``, with
+    the node, for what this service cannot run.
     """
     found: list[Task] = []
     stands_for: dict[str, tuple[str, ...]] = {}
@@ -95,7 +94,7 @@ def _job(
         raise EntryError(f"job {operation.node} has no command")
     return {
         "step": step,
-        "image": str(images[step]["path"]),
+        "image": str(images[step]["image"]),
         "command": command,
         "arguments": [str(a) for a in application.get("arguments") or []],
         "environment": {str(k): str(v) for k, v in (application.get("environment") or {}).items()},

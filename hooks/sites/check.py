@@ -15,10 +15,11 @@ _QUEUE_COMMANDS = {
 
 def check_site(site: Site, transport: Transport) -> list[str]:
     """What is missing, a sentence each. Raises ``SiteError`` if the site cannot be reached."""
-    problems = []
-    for command in ("tar", "sha256sum", *_QUEUE_COMMANDS.get(site.queue.kind, ())):
-        if _fails(transport, "sh", "-c", 'command -v "$1"', "sh", command):
-            problems.append(f"there is no command {command}")
+    problems = [
+        f"there is no command {command}"
+        for command in ("tar", "sha256sum", *_QUEUE_COMMANDS.get(site.queue.kind, ()))
+        if _fails(transport, "sh", "-c", 'command -v "$1"', "sh", command)
+    ]
     engine = site.container.command
     if not site.container.modules and _fails(transport, engine, "--version"):
         problems.append(f"container.command: {engine} cannot be run")
