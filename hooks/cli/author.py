@@ -1,4 +1,4 @@
-"""``waas validate | plan | recipe | build | images``: on any checkout, before anything is pushed."""
+"""``waas validate | plan | recipe | build | images``: on any checkout, before any push."""
 
 from __future__ import annotations
 
@@ -57,16 +57,14 @@ def validate(
     else:
         tree = FolderTree(path)
     found = judge(tree, catalog=FolderTree(catalog) if catalog else None, changed=changed)
-    if shape == "text":
-        text = report.render_text(found, colour=click.get_text_stream("stdout").isatty())
-    else:
-        renders: dict[str, Callable[[Report], str]] = {
-            "json": report.render_json,
-            "github": report.render_github,
-            "sarif": report.render_sarif,
-        }
-        text = renders[shape](found)
-    click.echo(text, nl=False)
+    colour = click.get_text_stream("stdout").isatty()
+    renders: dict[str, Callable[[Report], str]] = {
+        "text": lambda found: report.render_text(found, colour=colour),
+        "json": report.render_json,
+        "github": report.render_github,
+        "sarif": report.render_sarif,
+    }
+    click.echo(renders[shape](found), nl=False)
     if not found.passed:
         raise click.exceptions.Exit(1)
 

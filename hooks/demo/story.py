@@ -1,4 +1,4 @@
-"""The story that the demo tells, chapter by chapter, from an empty folder to a scientific result."""
+"""The story that the demo tells, chapter by chapter: from an empty folder to a result."""
 
 from __future__ import annotations
 
@@ -180,12 +180,15 @@ class Story:
                 self._show_report(json.loads(content))
             else:
                 self.screen.say(f"{name}: [bold]{self.keepsakes / Path(url).name}[/]")
-        deployments = {d["site"]: d for d in self.operator.json("GET", "/deployments")["deployments"]
-                       if d["workflow"] == FLAGSHIP}  # fmt: skip
-        image = deployments["alpha"]["images"]["simulate"]["sha256"]
+        deployment = next(
+            d
+            for d in self.operator.json("GET", "/deployments")["deployments"]
+            if d["id"] == f"{FLAGSHIP}@alpha"
+        )
+        image = deployment["images"]["simulate"]["sha256"]
         chain = (
             f"commit {execution['commit'][:12]} → image sha256:{image[:12]}… → "
-            f"deployment {deployments['alpha']['id']} → execution {execution['id']} → jobs "
+            f"deployment {deployment['id']} → execution {execution['id']} → jobs "
             + ", ".join(f"{j['operation']} {j['native_id']}" for j in execution["jobs"])
         )
         self.screen.panel(chain, "Where this result came from")

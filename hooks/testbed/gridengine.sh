@@ -45,3 +45,7 @@ define_sge() { # $1 = folder for the files that qconf reads: one host, one queue
     -e 's/^reporting_params.*/reporting_params accounting=true reporting=false flush_time=00:00:01 accounting_flush_time=00:00:00 joblog=false sharelog=00:00:00/' \
     > "$S/global"; qconf -Mconf "$S/global"
 }
+
+save_sge() { # has sge_qmaster save its state; runs inside the site
+  qconf -km > /dev/null 2>&1 && sleep 1 # Debian's saves it and then spins instead of ending
+}
