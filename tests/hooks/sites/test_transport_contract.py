@@ -67,6 +67,12 @@ def test_a_command_that_takes_too_long_is_given_up(login) -> None:
     assert login.transport.run(("echo", "on")).stdout == "on\n"
 
 
+def test_output_that_a_child_holds_open_is_waited_for_as_long_as_may_be(login) -> None:
+    assert login.transport.run(("sh", "-c", "(sleep 0.5; echo late) &")).stdout == "late\n"
+    with pytest.raises(SiteError, match="did not end within"):
+        login.transport.run(("sh", "-c", "sleep 5 & echo early"), timeout=1)
+
+
 def test_a_command_sees_nothing_of_the_services_environment(
     login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
