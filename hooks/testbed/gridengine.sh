@@ -46,6 +46,9 @@ define_sge() { # $1 = folder for the files that qconf reads: one host, one queue
     > "$S/global"; qconf -Mconf "$S/global"
 }
 
-save_sge() { # has sge_qmaster save its state; runs inside the site
-  qconf -km > /dev/null 2>&1 && sleep 1 # Debian's saves it and then spins instead of ending
+save_sge() { # has sge_qmaster save its state, up to the number of the last job; runs inside the site
+  local i; touch /run/saving; sleep 0.1
+  qconf -km > /dev/null 2>&1 || return 0
+  # Debian's spins after that instead of ending
+  for i in $(seq 100); do [ /var/spool/gridengine/qmaster/jobseqnum -nt /run/saving ] && break; sleep 0.1; done
 }
