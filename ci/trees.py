@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -108,6 +108,31 @@ class FolderTree:
         gate = Gate()
         found = [gate.passed(entry) for entry in _walk(self.path)]
         return {entry.path: entry for entry in sorted(found, key=lambda entry: entry.path)}
+
+
+class SubTree:
+    """A folder of another tree, as a tree: a registry that lies inside a repository."""
+
+    def __init__(self, tree: Tree, folder: str) -> None:
+        self._tree, self._prefix = tree, folder.strip("/") + "/"
+
+    @property
+    def id(self) -> str:
+        """That of the whole tree."""
+        return self._tree.id
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What lies in the folder, by path relative to it."""
+        start = len(self._prefix)
+        return tuple(
+            replace(entry, path=entry.path[start:])
+            for entry in self._tree.entries()
+            if entry.path.startswith(self._prefix)
+        )
+
+    def read(self, path: str) -> bytes:
+        """The content of a regular file."""
+        return self._tree.read(self._prefix + path)
 
 
 class Gate:
