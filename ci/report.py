@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -110,8 +111,8 @@ def _code(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    shown = _printable(text)
-    for character in "\\`*_[]<>|#~":
+    shown = html.escape(_printable(text), quote=False)
+    for character in "\\`*_[]|#~":
         shown = shown.replace(character, f"\\{character}")
     # an empty comment keeps "@name" from calling somebody and "://" from becoming a link
     return shown.replace("@", "@<!-- -->").replace("://", ":<!-- -->//")

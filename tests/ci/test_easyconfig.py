@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci.easyconfig import read_easyconfig
+from ci.errors import EntryError
+
+GOOD = """
+# HDF5
+easyblock = 'ConfigureMake'
+name = 'HDF5'
+version = '1.14.0'
+local_base = 'https://example.org/'
+homepage = local_base + name
+toolchain = SYSTEM
+sources = [SOURCELOWER_TAR_GZ, '%s-%s.tgz' % (name, version), f'{name}.tar']
+dependencies = [('zlib', '1.2.13', '', ('GCCcore', '12.2.0'))]
+configopts = ['--with-%s' % x for x in ('a', 'b')]
+moduleclass = 'data'
+"""
+
+
+def test_plain_assignments_are_data() -> None:
+    found = read_easyconfig(GOOD.encode(), "packages/hdf5/HDF5.eb")
+    assert (found.name, found.version) == ("HDF5", "1.14.0")
+    assert found.parameters["toolchain"] == 8
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os",
+        "x = open('/etc/passwd')",
+        "x = __builtins__",
+        "x = name.__class__",
+        "def f(): pass",
+        "for x in []: pass",
+        "if True: pass",
+        "x = lambda: 1",
+        "x += 1",
+        "a.b = 1",
+        "a = b = 1",
+        "print('x')",
+        "x = 'a' * 10**10",
+        "x = [y for y in (z := [1])]",
+        "del name",
+        "f'{open(1)}'",
+    ],
+)
+def test_everything_that_could_act_is_refused_at_its_line(line: str) -> None:
+    with pytest.raises(EntryError, match="plain assignments") as caught:
+        read_easyconfig(f"name = 'x'\n{line}\n".encode(), "x.eb")
+    assert caught.value.line == 2
+
+
+@given(data=st.binary(max_size=200) | st.text(alphabet="name='x[](){}%+\n, fori").map(str.encode))
+def test_any_bytes_are_an_easyconfig_or_an_entry_error(data: bytes) -> None:
+    try:
+        read_easyconfig(data, "x.eb")
+    except EntryError as error:
+        assert error.path == "x.eb"  # noqa: PT017 either way is right
