@@ -215,9 +215,11 @@ class NothingRuns(TopologyRule):
 
     def check(self, subject: TopologyOf) -> Iterator[Finding]:
         """Look for the main workflow."""
-        if not subject.topology.main_workflow:
+        topology = subject.topology
+        workflow = topology.workflows.get(topology.main_workflow)
+        if workflow is None or not any(step.runs for step in workflow.steps.values()):
             hint = "add a workflow exec_job whose steps call Runnable.submit and Runnable.run"
-            yield self.on(subject.topology.path, "no workflow says what an execution runs", hint)
+            yield self.on(topology.path, "no workflow says what an execution runs", hint)
 
 
 def _has_unknown_names(topology: Topology) -> bool:
@@ -246,7 +248,7 @@ def _problems(topology: Topology, kind: str) -> Iterator[Problem]:
 def _problems_of(topology: Topology, node: NodeTemplate, kind: NodeType) -> Iterator[Problem]:
     what = f"node {node.name}"
     library = library_of(topology)
-    return problems(node.properties, kind.properties, library, node.place, what)
+    return problems(node.given, kind.properties, library, node.place, what)
 
 
 RULES = (

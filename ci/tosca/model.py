@@ -45,14 +45,19 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class NodeTemplate:
-    """A node; ``place`` is its name, ``type_place`` its type."""
+    """A node; ``place`` is its name, ``type_place`` its type, ``given`` its properties."""
 
     name: str
     type: str
     place: Located
     type_place: Located
-    properties: Mapping[str, Located] = field(default_factory=dict)
+    given: Located = field(default_factory=lambda: Located({}))
     requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def properties(self) -> Mapping[str, Located]:
+        """The properties by name."""
+        return self.given.mapping("properties")
 
     def needed(self, requirement: str) -> list[Requirement]:
         """The requirements of this name."""

@@ -119,14 +119,15 @@ def _nodes(holder: Located) -> dict[str, NodeTemplate]:
         if "type" not in items:
             raise holder.key_error(name, f"node {name} has no type")
         items["type"].string(f"node {name}: type")
-        properties = items.get("properties", Located(None)).mapping(f"node {name}: properties")
+        properties = items.get("properties", Located({}))
+        properties.mapping(f"node {name}: properties")
         needs = items.get("requirements", Located(None)).sequence(f"node {name}: requirements")
         found[name] = NodeTemplate(
             name=name,
             type=items["type"].text,
             place=holder.key(name),
             type_place=items["type"],
-            properties=properties,
+            given=properties,
             requirements=tuple(r for need in needs for r in _requirement(name, need)),
         )
     return found

@@ -31,13 +31,14 @@ class Problem(NamedTuple):
 
 
 def problems(
-    values: Mapping[str, Located],
+    holder: Located,
     definitions: Mapping[str, Definition],
     library: Library,
     place: Located,
     what: str,
 ) -> Iterator[Problem]:
-    """What is wrong with properties as a file has them; ``place`` is where they belong."""
+    """What is wrong with the properties in a mapping; ``place`` is the name of what has them."""
+    values = holder.mapping(what)
     for definition in definitions.values():
         if definition.required and definition.default is None and definition.name not in values:
             message = f"{what}: property {definition.name!r} is missing"
@@ -46,23 +47,22 @@ def problems(
         known = definitions.get(name)
         if known is None:
             message = f"{what}: unknown property {name!r}"
-            yield Problem("unknown", value, message, nearest(name, definitions))
+            yield Problem("unknown", holder.key(name), message, nearest(name, definitions))
         else:
-            yield from _value_problems(
-                value, known.type, known.entry_type, library, f"{what}: {name}"
-            )
+            yield from _value_problems(value, known, library, holder.key(name), f"{what}: {name}")
 
 
 def _value_problems(
-    value: Located, kind: str, entry: str, library: Library, what: str
+    value: Located, definition: Definition, library: Library, place: Located, what: str
 ) -> Iterator[Problem]:
+    kind = definition.type
     if is_call(value) or value.value is None:
         return
     if kind in {"list", "map"}:
-        yield from _entries_problems(value, kind, entry, library, what)
+        yield from _entries_problems(value, definition, library, what)
     elif (fields := library.data_type(kind)) is not None:
         if value.is_mapping:
-            yield from problems(value.value, fields, library, value, what)
+            yield from problems(value, fields, library, place, what)
         else:
             yield Problem("type", value, f"{what} must be a mapping, not {value.kind}")
     elif not has_references(value):
@@ -73,8 +73,10 @@ def _value_problems(
 
 
 def _entries_problems(
-    value: Located, kind: str, entry: str, library: Library, what: str
+    value: Located, definition: Definition, library: Library, what: str
 ) -> Iterator[Problem]:
+    kind = definition.type
+    entry = Definition(what, definition.entry_type, True, definition.place)
     wanted = list if kind == "list" else dict
     if not isinstance(value.value, wanted):
         word = "list" if kind == "list" else "mapping"
@@ -82,8 +84,8 @@ def _entries_problems(
         return
     items = value.sequence(what) if kind == "list" else value.mapping(what).values()
     for item in items:
-        if entry:
-            yield from _value_problems(item, entry, "", library, f"an item of {what}")
+        if entry.type:
+            yield from _value_problems(item, entry, library, item, f"an item of {what}")
 
 
 def completed(

@@ -14,7 +14,7 @@ JOB = shipped().node_type("hpcwaas.nodes.ContainerJob")
 
 def told(text: str) -> list[tuple[str, int, str]]:
     document = load(text, "t.yaml")
-    found = problems(document.value, JOB.properties, shipped(), document, "job")
+    found = problems(document, JOB.properties, shipped(), document, "job")
     return [(problem.kind, problem.place.line, problem.message) for problem in found]
 
 
