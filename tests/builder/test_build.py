@@ -1,7 +1,9 @@
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -348,6 +350,62 @@ def test_packages_of_debian_and_pypi_are_in_the_image(
     }
     image = images.ensure(request_for(files, microarchitecture="x86_64_v2"))
     assert inside(apptainer, image, "/hello/src/check.py") == "good\n"
+
+
+def tarball(**texts: str) -> bytes:
+    """A source archive ``tiny-1.0.tar.gz`` with these executable files."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, text in texts.items():
+            entry = tarfile.TarInfo(f"tiny-1.0/{name}")
+            entry.size, entry.mode = len(text), 0o755
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+EASYCONFIG = """
+easyblock = 'ConfigureMake'
+name = 'tiny'
+version = '1.0'
+homepage = 'https://example.org'
+description = 'A program that says what compiled it'
+toolchain = SYSTEM
+sources = [SOURCE_TAR_GZ]
+sanity_check_paths = {'files': ['bin/tiny'], 'dirs': []}
+moduleclass = 'tools'
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_easybuild_builds_from_the_catalogue_and_its_modules_are_loaded(
+    real_settings: Callable[..., BuilderSettings],
+    debian_base: Path,
+    apptainer: Path,
+    request_for: Make,
+    build_secrets: Mapping[str, Path],
+) -> None:
+    source = tarball(
+        configure='#!/bin/sh\necho "${1#--prefix=}" > prefix\n',
+        Makefile="all:\n\tprintf '#!/bin/sh\\necho tiny\\n' > tiny; chmod +x tiny\n"
+        "install:\n\tinstall -D tiny $$(cat prefix)/bin/tiny\n",
+    )
+    images = ImageService(real_settings(debian_base, secrets=build_secrets))
+    request = replace(
+        request_for({"eflows4hpc.yaml": "easybuild: [tiny-1.0.eb]\npip: [six]\n"}),
+        catalog={
+            "packages/tiny/tiny-1.0.eb": EASYCONFIG.encode(),
+            "packages/tiny/tiny-1.0.tar.gz": source,
+        },
+    )
+    image = images.ensure(request)
+    assert inside(apptainer, image, "tiny") == "tiny\n"
+    assert inside(apptainer, image, "which", "tiny", "pip", "python3").split() == [
+        "/opt/easybuild/software/tiny/1.0/bin/tiny",
+        "/opt/venv/bin/pip",
+        "/opt/venv/bin/python3",
+    ]
+    assert inside(apptainer, image, "ls", "/opt").split() == ["easybuild", "venv"]
 
 
 @pytest.mark.engine
