@@ -148,7 +148,7 @@ start_slurm() { # $1 = root of the site; returns when all nodes are ready for jo
   done
   [ "$ready" = "$NODES" ] || die "the nodes of $NAME did not become ready"
   # jobs that were running when the site went down start again; Slurm would have them wait for two minutes
-  [ "$again" = 0 ] || for i in $(squeue -h -t PENDING -o '%A %r' | awk '$2 == "BeginTime" {print $1}'); do
+  [ "$again" = 0 ] || for i in $(squeue -h -t PENDING -O 'JobID:20,RestartCnt:20' | awk '$2 > 0 {print $1}'); do
     scontrol update JobId="$i" StartTime=now; done
   # `sacct -c` opens it for writing; slurmctld makes it 644 when it starts
   [ "$ACCT" = 1 ] || chmod 666 "$R/log/jobcomp.txt"
