@@ -41,20 +41,7 @@ def run(
         SettingsError: the program is not there; TimeLimitError: it took too long.
     """
     end = time.monotonic() + timeout
-    if not shutil.which(argv[0], path=environment.get("PATH")):
-        raise SettingsError(f"there is no program {argv[0]!r}", hint="install it or name its path")
-    try:
-        process = subprocess.Popen(
-            [*_dies_with_us(), *argv],
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SettingsError(f"cannot run {argv[0]}: {error.strerror}") from error
+    process = _start(argv, environment, folder)
     pieces: queue.SimpleQueue[str] = queue.SimpleQueue()
     assert process.stdout is not None  # noqa: S101 - PIPE above
     reader = threading.Thread(target=_read, args=(process.stdout, pieces), daemon=True)
@@ -68,6 +55,25 @@ def run(
         ) from None
     finally:
         _end(process)
+
+
+def _start(
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    if not shutil.which(argv[0], path=environment.get("PATH")):
+        raise SettingsError(f"there is no program {argv[0]!r}", hint="install it or name its path")
+    try:
+        return subprocess.Popen(
+            [*_dies_with_us(), *argv],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SettingsError(f"cannot run {argv[0]}: {error.strerror}") from error
 
 
 def _dies_with_us() -> list[str]:

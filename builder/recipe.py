@@ -82,36 +82,36 @@ def render(
         EntryError: for a step's name or a target that cannot be used.
     """
     targets.check(target)
-    _check_step(step)
-    if environment.spack and environment.easybuild:
-        raise EntryError(
-            f"step {step}: spack and easybuild together are not supported",
-            hint="one of them must install the software of a step",
-        )
-    flags = targets.compiler_flags(target, *_COMPILER)
-    values: dict[str, object] = {
+    _check(environment, step)
+    values = _software(environment, target) | {
         "cache": target.platform.replace("/", "-"),
+        "labels": _labels(target, step),
+        "source_date_epoch": source_date_epoch,
+        "spack_checkout": spack_checkout,
+        "spack_document": _spack_document(environment, target, catalog_has_repository),
+        "step": step,
+    }
+    text = _JINJA.get_template("Dockerfile.j2").render(values)
+    return Recipe(text, uses_catalog=bool(environment.spack or environment.easybuild))
+
+
+def _software(environment: SoftwareEnvironment, target: Target) -> dict[str, object]:
+    flags = targets.compiler_flags(target, *_COMPILER)
+    return {
         "compiler_flags": f"-O2 {flags}",
         "easybuild": environment.easybuild,
         "easybuild_release": EASYBUILD_RELEASE,
         "easybuild_stems": [name.removesuffix(".eb") for name in environment.easybuild],
         "env_script": environment.env_script,
-        "labels": _labels(target, step),
         "microarchitecture": target.microarchitecture,
         "optarch": f"GCC:{flags.removeprefix('-')}",
         "pip": environment.pip,
         "post_install": environment.post_install,
         "runtime_packages": _runtime_packages(environment),
-        "source_date_epoch": source_date_epoch,
         "spack": environment.spack,
-        "spack_checkout": spack_checkout,
-        "spack_document": _spack_document(environment, target, catalog_has_repository),
         "spack_lock_check": _SPACK_LOCK_CHECK,
         "spack_release": SPACK_RELEASE,
-        "step": step,
     }
-    text = _JINJA.get_template("Dockerfile.j2").render(values)
-    return Recipe(text, uses_catalog=bool(environment.spack or environment.easybuild))
 
 
 def quote(value: object) -> str:
@@ -138,7 +138,12 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _check_step(step: str) -> None:
+def _check(environment: SoftwareEnvironment, step: str) -> None:
+    if environment.spack and environment.easybuild:
+        raise EntryError(
+            f"step {step}: spack and easybuild together are not supported",
+            hint="one of them must install the software of a step",
+        )
     if not _STEP.fullmatch(step) or _TAKEN.fullmatch(step):
         raise EntryError(
             f"{step!r} cannot be a step's name",

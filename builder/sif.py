@@ -54,14 +54,9 @@ def convert(
             lines.append(piece.rstrip())
             log(lines[-1])
 
-        exit_code = run(
-            argv,
-            environment=_environment(settings, scratch),
-            folder=scratch,
-            on_output=take,
-            timeout=settings.convert_timeout,
-        )
-        if exit_code:
+        environment = _environment(settings, scratch)
+        limit = settings.convert_timeout
+        if run(argv, environment=environment, folder=scratch, on_output=take, timeout=limit):
             told = " ".join(lines[-_LAST_LINES:]) or "no reason given"
             raise SettingsError(f"{settings.apptainer[0]} cannot convert the image: {told}")
         with (scratch / "image.sif").open("rb") as stream:
