@@ -102,26 +102,7 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
     engine = Engine(settings.database, executor=worker or settings.worker)
     published = PublishedWorkflows(forges)
     executions = Executions(database, engine, published.plan_execution, published.may_run)
-    dispatch = DispatchEffects(
-        forges=forges,
-        pulls=pulls,
-        sites=sites,
-        images=images,
-        builds=BuildRecords(database, journal),
-        deployments=Deployments(database, journal, connections),
-        work=settings.work,
-    )
-    running = ExecutionEffects(
-        database,
-        journal,
-        connections,
-        sites.get,
-        movers(),
-        results=settings.results,
-        scratch=settings.work / "staging",
-    )
-    _register(engine, dispatch, running)
-    return Waas(
+    waas = Waas(
         settings=settings,
         database=database,
         tokens=Tokens(database),
@@ -138,9 +119,32 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
         executions=executions,
         webhook_secret=_webhook_secret(settings.secrets / WEBHOOK_SECRET),
     )
+    _register(waas)
+    return waas
 
 
-def _register(engine: Engine, dispatch: DispatchEffects, running: ExecutionEffects) -> None:
+def _register(waas: Waas) -> None:
+    """Make the flows known to the engine, over their effects."""
+    settings, database, journal = waas.settings, waas.database, waas.journal
+    dispatch = DispatchEffects(
+        forges=waas.forges,
+        pulls=waas.pulls,
+        sites=waas.sites,
+        images=waas.images,
+        builds=BuildRecords(database, journal),
+        deployments=Deployments(database, journal, waas.connections),
+        work=settings.work,
+    )
+    running = ExecutionEffects(
+        database,
+        journal,
+        waas.connections,
+        waas.sites.get,
+        movers(),
+        results=settings.results,
+        scratch=settings.work / "staging",
+    )
+    engine = waas.engine
     engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
     engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
     engine.register(flows.BUILD, partial(flows.run_build, dispatch), at_once=BUILDS_AT_ONCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,10 @@ def validate(
 ) -> None:
     """Judge a registry checkout, offline: exit 0 clean, 1 errors found, 2 cannot run."""
     from ci import report
+    from ci import validate as validation
     from ci.findings import Report
     from ci.gitstore import GitStore, find_git_dir
     from ci.trees import FolderTree, Tree
-    from ci.validate import validate as judge
 
     if bool(base) != bool(head):
         raise SettingsError("--base and --head go together")
@@ -56,8 +57,10 @@ def validate(
         tree, changed = store.tree(last), store.changed_paths(first, last)
     else:
         tree = FolderTree(path)
-    found = judge(tree, catalog=FolderTree(catalog) if catalog else None, changed=changed)
-    colour = click.get_text_stream("stdout").isatty()
+    found = validation.validate(
+        tree, catalog=FolderTree(catalog) if catalog else None, changed=changed
+    )
+    colour = sys.stdout.isatty()
     renders: dict[str, Callable[[Report], str]] = {
         "text": lambda found: report.render_text(found, colour=colour),
         "json": report.render_json,
@@ -203,12 +206,15 @@ def build(
 
     image = service.ensure(request, progress)
     click.echo(f"{'from the store' if reused else 'built'}: {image.digest}")
-    place = image.sif
-    if output:
-        output.mkdir(parents=True, exist_ok=True)
-        place = output / f"{found.workflow}-{found.name}.sif"
-        shutil.copyfile(image.sif, place)
-    click.echo(place)
+    click.echo(_copied(image.sif, output, f"{found.workflow}-{found.name}.sif"))
+
+
+def _copied(sif: Path, folder: Path | None, name: str) -> Path:
+    if folder is None:
+        return sif
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(sif, folder / name)
+    return folder / name
 
 
 @click.group()

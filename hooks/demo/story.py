@@ -165,7 +165,6 @@ class Story:
                 json={"inputs": inputs},
                 headers={"Idempotency-Key": f"demo-{site}"},
             )
-        for site in SITES:
             self.screen.command(f"waas executions logs -f {self.executions[site]['id']}")
             self._follow(site)
 
@@ -192,6 +191,14 @@ class Story:
             + ", ".join(f"{j['operation']} {j['native_id']}" for j in execution["jobs"])
         )
         self.screen.panel(chain, "Where this result came from")
+        self._count_jobs()
+
+    def _count_jobs(self) -> None:
+        for name, cluster in self.stage.clusters.items():
+            jobs = cluster.job_names()
+            if len(jobs) != len(set(jobs)):
+                raise SettingsError(f"{name}: a job was submitted twice: {jobs}")
+            self.screen.say(f"{name}: {len(jobs)} jobs were submitted, none of them twice")
 
     def _show_report(self, report: dict[str, Any]) -> None:
         plain = {k: v for k, v in report.items() if isinstance(v, str | int | float)}

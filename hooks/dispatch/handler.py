@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from hooks.config import WORKFLOWS
 from hooks.dispatch.flows import MERGE, PULL_REQUEST
 from hooks.dispatch.pulls import OPEN, PENDING, PullRequests
 from hooks.forges.seams import Forge, Status
@@ -55,10 +56,11 @@ class Dispatcher:
                 self.handle(repository, {"ref": f"{BRANCHES}{branch}"})
 
     def _main(self, repository: str, heads: Mapping[str, str]) -> None:
-        commit = heads["main"]
-        self._pulls.merged(repository, commit)
-        payload = {"repository": repository, "commit": commit}
-        self._engine.start(MERGE, payload, id=f"merge:{repository}:{commit}")
+        self._pulls.merged(repository, heads["main"])
+        # what the sites should have depends on both repositories, so each pair is a merge
+        mains = {name: forge.heads().get("main", "") for name, forge in self._forges.items()}
+        pair = ":".join(mains[name][:20] for name in sorted(mains))
+        self._engine.start(MERGE, {"commit": mains[WORKFLOWS]}, id=f"merge:{pair}")
         for pull in self._pulls.of(repository, OPEN):  # judged against an older main
             if pull.branch in heads:
                 self._branch(repository, pull.branch, heads, pull.author)

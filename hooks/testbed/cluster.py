@@ -25,11 +25,13 @@ _SPAN = 24  # ports that a cluster of up to 13 nodes uses
 _START_SECONDS = 120.0
 
 # Debian's Open MPI in a container: PMIx's other store complains of the user namespace, and so does
-# the copying between processes that shared memory would use. srun takes no comma in a value.
+# the copying between processes that shared memory would use. There are fewer cores than ranks, so
+# a rank that waits must let others work. srun takes no comma in a value.
 _SRUN = (
     "srun",
     "--mpi=pmix",
-    "--export=ALL,PMIX_MCA_gds=hash,OMPI_MCA_btl_vader_single_copy_mechanism=none",
+    "--export=ALL,PMIX_MCA_gds=hash,OMPI_MCA_btl_vader_single_copy_mechanism=none,"
+    "OMPI_MCA_mpi_yield_when_idle=1",
 )
 _LAUNCHERS: dict[str, tuple[str, ...]] = {"slurm": _SRUN, "sge": ()}
 

@@ -97,7 +97,7 @@ def test_a_merge_ends_its_pull_request_and_has_the_others_judged_anew(parts):
     assert [p.branch for p in pulls.of(REPO, "MERGED")] == ["one"]
     [other] = pulls.of(REPO)
     assert (other.branch, other.base, other.verdict) == ("two", A, "PENDING")
-    assert engine.of("merge")[-1] == {"repository": REPO, "commit": A}
+    assert engine.of("merge")[-1] == {"commit": A}
     dispatcher.reconcile()  # the merged branch still lies about: it is no new pull request
     assert [p.branch for p in pulls.of(REPO)] == ["two"]
 

@@ -77,7 +77,9 @@ def _fields(figure: Any, axes: list[Any], picture: Picture) -> None:
             interpolation="bilinear",
         )  # fmt: skip
         axis.set(title=title, xlabel="x [cm]")
-        figure.colorbar(image, ax=axis, label=unit, shrink=0.86, pad=0.02).outline.set_visible(False)
+        figure.colorbar(image, ax=axis, label=unit, shrink=0.86, pad=0.02).outline.set_visible(
+            False
+        )
     levels = np.linspace(0.0, top, 7)[1:-1]
     for axis, field in zip(axes[:2], (picture.true, picture.reduced), strict=True):
         axis.contour(field, levels, extent=extent, colors="white", linewidths=0.6, alpha=0.6)
@@ -111,7 +113,11 @@ def _errors(axis: Any, picture: Picture) -> None:
         f"bound {100 * picture.bound:g} %", (1, 100 * picture.bound), (-4, 4),
         xycoords=axis.get_yaxis_transform(), textcoords="offset points", ha="right", color=RED,
     )  # fmt: skip
-    axis.set(title="Error at parameters it has not seen", xlabel="held-out run", ylabel="relative error [%]")
+    axis.set(
+        title="Error at parameters it has not seen",
+        xlabel="held-out run",
+        ylabel="relative error [%]",
+    )
     axis.set_xticks(number)
     axis.set_ylim(0, 1.18 * 100 * max(picture.bound, float(picture.errors.max())))
     _plain(axis)

@@ -38,7 +38,9 @@ def seconds_per_prediction(model: ReducedModel, parameters: Array, repeats: int 
     return float(np.median(taken))
 
 
-def summary(data: dict[str, Any], model: ReducedModel, errors: Array, bound: float) -> dict[str, Any]:
+def summary(
+    data: dict[str, Any], model: ReducedModel, errors: Array, bound: float
+) -> dict[str, Any]:
     """The content of ``report.json``; times in seconds, parameters in SI units."""
     held_out = data["parameters"][int(data["training"]) :]
     names = [str(name) for name in data["names"]]

@@ -79,7 +79,14 @@ def simulate(sweep: Sweep, plate: Plate, steps: int, comm: Communicator, nobody:
             fields[:, done // every - 1] = whole.transpose(1, 0, 2)
             print(f"step {done}/{steps}: hottest point {whole.max():.2f} K", flush=True)
 
-    march(strip, np.zeros((strip.height + 2, sweep.runs, plate.n + 2)), stepper.step, steps, every, save)
+    march(
+        strip,
+        np.zeros((strip.height + 2, sweep.runs, plate.n + 2)),
+        stepper.step,
+        steps,
+        every,
+        save,
+    )
     return fields
 
 
