@@ -27,7 +27,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 benchmarks: $(VENV)/installed
-	$(BIN)/python -m pytest -q -s tests/benchmarks
+	$(BIN)/python -m pytest -q -s tests/benchmarks/bench_*.py
 
 setup: $(VENV)/installed
 	$(BIN)/python -m hooks.testbed.setup

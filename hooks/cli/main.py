@@ -87,9 +87,8 @@ def waas(ctx: click.Context, /, **options: str | None) -> None:
 def main() -> None:
     """The entry point. Errors are sentences; exit 1 for what was asked, 2 for what cannot run."""
     try:
-        waas.main(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        code = waas.main(standalone_mode=False)  # what a command ended with, if not its value
+        sys.exit(code if isinstance(code, int) else 0)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)

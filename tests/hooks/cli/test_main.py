@@ -1,0 +1,127 @@
+"""The command line as a person meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hooks import home
+
+
+def waas(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hooks.cli.main", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    home.make(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_help_names_every_command_without_importing_any():
+    done = waas("--help")
+    assert done.returncode == 0
+    for name in ("demo", "serve", "validate", "workflows", "executions", "ssh_keys"):
+        assert name in done.stdout
+    code = "import sys, hooks.cli.main as m; print([x for x in sys.modules if x in {heavy}])"
+    heavy = {"sqlalchemy", "dbos", "flask", "paramiko", "rich", "requests", "yaml", "git"}
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("{heavy}", repr(heavy))],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["serve", "tokens list", "deliveries list", "sites list"])
+def test_without_settings_the_sentence_says_what_to_do(command, tmp_path):
+    done = waas("--config", str(tmp_path / "none.yaml"), *command.split())
+    assert done.returncode == 2
+    assert "no settings file" in done.stderr
+    assert "waas init DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_token_the_sentence_says_where_to_get_one(monkeypatch):
+    monkeypatch.delenv("HW_ACCESS_TOKEN", raising=False)
+    done = waas("workflows", "list")
+    assert done.returncode == 2
+    assert "no access token given" in done.stderr
+
+
+def test_without_a_service_the_sentence_names_it():
+    done = waas("--api_url", "http://127.0.0.1:9", "-t", "x", "workflows", "list")
+    assert done.returncode == 2
+    assert "http://127.0.0.1:9 does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_options_may_stand_before_or_after_the_command():
+    done = waas("workflows", "list", "--api_url", "http://127.0.0.1:9", "-t", "x")
+    assert "http://127.0.0.1:9 does not answer" in done.stderr
+
+
+def test_init_makes_a_home_and_again_changes_nothing(folder):
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    done = waas("init", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "git clone" in done.stdout
+    after = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    changed = {p for p in before if after.get(p) != before[p]}
+    assert all("/hooks/" in str(p) or p.name.startswith("waas.db") for p in changed)
+
+
+def test_secrets_of_a_home_are_for_its_owner_alone(folder):
+    assert (folder / "secrets").stat().st_mode & 0o777 == 0o700
+    assert (folder / "secrets" / "webhook").stat().st_mode & 0o777 == 0o600
+    assert (folder / "state" / "waas.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_is_shown_once(folder):
+    config = ("--config", str(folder / "waas.yaml"))
+    made = waas(*config, "tokens", "create", "ada")
+    assert made.stdout.startswith("waas_")
+    listed = waas(*config, "tokens", "list", "--json")
+    [row] = json.loads(listed.stdout)
+    assert row["user"] == "ada"
+    assert made.stdout.strip() not in listed.stdout
+
+
+def test_validate_says_where_and_how(tmp_path):
+    bad = tmp_path / "wf" / "step"
+    bad.mkdir(parents=True)
+    (bad / "eflows4hpc.yaml").write_text("apt:\n  - python3\n  - Bad_Name!\n")
+    done = waas("validate", str(tmp_path))
+    assert done.returncode == 1
+    assert "wf/step/eflows4hpc.yaml:3" in done.stdout
+    found = json.loads(waas("validate", str(tmp_path), "--format", "json").stdout)
+    assert {"findings", "summary"} == set(found)
+    assert waas("validate", str(tmp_path / "none")).returncode == 2
+
+
+def test_the_workflows_that_come_with_it_are_clean():
+    seeds = home.seeds()
+    done = waas("validate", str(seeds / "workflow-registry"))
+    assert done.returncode == 0, done.stdout
+    assert waas("validate", str(seeds / "software-catalog")).returncode == 0
+
+
+def test_a_recipe_for_a_target_given_by_hand():
+    registry = str(home.seeds() / "workflow-registry")
+    step, target = "minimal_workflow/wordcount", "platform=linux/amd64,microarchitecture=zen3"
+    done = waas("recipe", step, "--target", target, "--registry", registry)
+    assert done.returncode == 0, done.stderr
+    assert "FROM base" in done.stdout
+    done = waas("recipe", step, "--target", "microarchitecture=zen33", "--registry", registry)
+    assert done.returncode == 2
+    assert "zen3" in done.stderr
