@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -100,6 +101,12 @@ def main() -> None:
         click.echo(text, err=True)
         if error.hint:
             click.echo(f"       {error.hint}", err=True)
+        sys.exit(2)
+    except Exception as error:  # the edge: a defect of ours is a sentence here too
+        if os.environ.get("WAAS_DEBUG"):
+            raise
+        click.echo(f"error: internal error: {type(error).__name__}: {error}", err=True)
+        click.echo("       WAAS_DEBUG=1 shows where; please report it", err=True)
         sys.exit(2)
 
 
