@@ -81,7 +81,7 @@ class JobWithoutImage(TopologyRule):
 
 
 class MissingCommand(TopologyRule):
-    """The command of a job, and its ``--env_script``, are in the step that the image is made of.
+    """A job's command, the script it is given and its ``--env_script`` are in the image's step.
 
     The image holds the step's folder at ``/<step>/``. Where a whole folder is missing it may come
     from a package or from ``post_inst.sh``: then it is a warning.
@@ -183,8 +183,12 @@ def _inner(node: NodeTemplate, first: str, *keys: str) -> Located | None:
 
 def _image_paths(node: NodeTemplate) -> Iterator[tuple[str, Located]]:
     command = _inner(node, "application", "command")
-    if command is not None and command.is_text and not has_references(command):
-        yield command.text, command
+    arguments = _inner(node, "application", "arguments")
+    # the script that an interpreter is given is its first argument
+    script = arguments.value[:1] if arguments is not None and arguments.is_list else []
+    for value in (command, *script):
+        if value is not None and value.is_text and not has_references(value):
+            yield value.text, value
     options = _inner(node, "submission_params", "extra_compss_opts")
     if options is not None and options.is_text:
         for path in _ENV_SCRIPT.findall(options.text):
