@@ -104,7 +104,7 @@ TOPOLOGIES = [
     topology("image/unknown-step", "step_id", "step_id: simulate", "step_id: simulat"),
     topology("image/job-without-image", "Job:", "r, node: Transfer", "r, node: Image"),
     topology("image/missing-command", "command", "/simulate/src/run.py", "/simulate/src/rnu.py"),
-    topology("image/missing-command", "arguments", '"${size}"', '"/simulate/src/rnu.py"'),
+    topology("image/missing-command", "arguments", '"--size"', '"/simulate/src/rnu.py"'),
     topology("data/missing-file", "properties: {source: \"reg", "data/mesh.txt", "data/mehs.txt"),
     topology("image/insecure-tls", "insecure", "step_id", "insecure_tls: true\n        step_id"),
     Broken(
