@@ -13,6 +13,7 @@ def count(text: str) -> Counter[str]:
 
 
 def main() -> None:
+    """Run as a program."""
     parser = argparse.ArgumentParser(description="Count the words of a text.")
     parser.add_argument("text", type=Path)
     parser.add_argument("--most", type=int, default=10, help="how many words to list")

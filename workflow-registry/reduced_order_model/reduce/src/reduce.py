@@ -10,10 +10,10 @@ that carry nearly all of their energy, and how the coefficients depend on the pa
 by regression. The simulation is a black box here: swap it for yours, and this step still works.
 
 ``model.npz`` holds ``modes`` (n*n, rank); ``singular_values`` (of the sketch: rank and 10 more);
-``low``, ``high``, ``logarithmic`` (varied,), which scale a parameter to [0, 1]; ``points`` (training,
-varied), ``lengths`` (varied,), ``mean`` (outputs,), ``weights`` (training, outputs) of the
-regression, whose outputs are (snapshots, rank) flattened; ``leave_one_out``, the relative error that
-the training runs predict for a new one.
+``low``, ``high``, ``logarithmic`` (varied,), which scale a parameter to [0, 1]; ``points``
+(training, varied), ``lengths`` (varied,), ``mean`` (outputs,), ``weights`` (training, outputs) of
+the regression, whose outputs are (snapshots, rank) flattened; ``leave_one_out``, the relative error
+that the training runs predict for a new one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def scale(parameters: Array, low: Array, high: Array, logarithmic: Any) -> Array
 
 
 def learn(fields: Array, parameters: Array, logarithmic: Any, rank: int) -> dict[str, Any]:
-    """The content of ``model.npz`` from ``fields`` (training, snapshots, n, n) and their parameters.
+    """The content of ``model.npz`` from ``fields`` (training, snapshots, n, n), ``parameters``.
 
     Raises:
         ValueError: fewer than two runs, a parameter that does not vary, or a rank out of range.

@@ -1,8 +1,8 @@
 """Gaussian-process regression of many outputs that share one kernel.
 
-C. E. Rasmussen, C. K. I. Williams: Gaussian Processes for Machine Learning, MIT Press 2006: the mean
-of the posterior (eq. 2.25), the squared-exponential kernel with one length per input (eq. 5.1), and
-the leave-one-out residuals in closed form (eq. 5.12), which choose the lengths.
+C. E. Rasmussen, C. K. I. Williams: Gaussian Processes for Machine Learning, MIT Press 2006: the
+mean of the posterior (eq. 2.25), the squared-exponential kernel with one length per input
+(eq. 5.1), and the leave-one-out residuals in closed form (eq. 5.12), which choose the lengths.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class ReducedModel:
         return (self.mean + kernel @ self.weights).reshape(-1, self.rank)
 
     def predict(self, parameters: Array) -> Array:
-        """The field [K] at every saved time for ``parameters`` ``(varied,)``: ``(snapshots, n*n)``."""
+        """The fields [K] ``(snapshots, n*n)`` at the saved times, for ``parameters (varied,)``."""
         return self.coefficients(parameters) @ self.modes.T
 
     def _scale(self, parameters: Array) -> Array:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,7 +36,7 @@ def split(rows: int, ranks: int) -> list[slice]:
         raise ValueError(f"{ranks} ranks cannot share {rows} rows: use fewer ranks or a finer grid")
     height, extra = divmod(rows, ranks)
     starts = [rank * height + min(rank, extra) for rank in range(ranks + 1)]
-    return [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(starts)]
 
 
 class Strip:
@@ -81,7 +82,7 @@ def march(
     every: int,
     save: Callable[[int, Array | None], None],
 ) -> None:
-    """Advance ``u`` ``(height + 2, runs, n + 2)`` by ``steps``; gather and ``save`` every ``every``.
+    """Advance ``u (height + 2, runs, n + 2)`` by ``steps``; gather and ``save`` every ``every``.
 
     ``save(done, whole)`` is called on every rank; ``whole`` ``(n, runs, n)`` is None but on rank 0.
     """

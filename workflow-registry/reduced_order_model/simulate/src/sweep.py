@@ -74,7 +74,7 @@ def read(path: Path) -> Sweep:
 
 
 def sample(ranges: dict[str, tuple[float, float]], runs: int) -> dict[str, Array]:
-    """The first ``runs`` Halton points of the ranges; each varied parameter takes the next prime."""
+    """The first ``runs`` Halton points of the ranges; what varies takes the next prime."""
     primes = iter(_PRIMES)
     points: dict[str, Array] = {}
     for name, (low, high) in ranges.items():
