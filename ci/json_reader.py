@@ -103,7 +103,7 @@ class _Reader:
     def number(self, found: re.Match[str]) -> int | float:
         whole = found[1] is None and found[2] is None
         value = float(found[0]) if len(found[0]) < 400 else math.inf
-        if not math.isfinite(value) or (whole and len(found[0]) > 18):
+        if not math.isfinite(value) or (whole and len(found[0].lstrip("-")) > 18):
             raise self.error("this number is too large")
         self.at = found.end()
         return int(found[0]) if whole else value
