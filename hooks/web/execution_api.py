@@ -108,7 +108,9 @@ def logs(execution: str) -> Response:
 def output(execution: str, name: str) -> Response:
     """A file that the execution staged out."""
     found = _app().executions.get(caller(), execution)
-    return send_from_directory(_app().settings.results / found.id, name, as_attachment=True)
+    answer = send_from_directory(_app().settings.results / found.id, name, as_attachment=True)
+    answer.headers["X-Content-Type-Options"] = "nosniff"  # a result is never a page of ours
+    return answer
 
 
 @api.post("/ssh_keys")

@@ -24,7 +24,8 @@ def ask(error: Unauthorized) -> Response:
     """401; a browser is told that a user name and a token (as the password) will do."""
     answer = jsonify(error=error.description, hint="`waas tokens create USER`")
     answer.status_code = 401
-    if "text/html" in request.headers.get("Accept", ""):
+    wanted = request.headers.get("Accept", "")
+    if "text/html" in wanted or "image/" in wanted:  # a browser: a page, or a picture on one
         answer.headers["WWW-Authenticate"] = 'Basic realm="hpcwaas: any name, token as password"'
     return answer
 

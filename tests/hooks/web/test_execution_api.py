@@ -283,3 +283,20 @@ def test_only_an_operator_sees_deliveries(client, alice, waas):
 def test_health_and_version_need_no_token(client):
     assert client.get("/healthz").get_json() == {"status": "ok"}
     assert client.get("/version").status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/avif,image/webp,*/*;q=0.8"])
+def test_a_browser_is_asked_for_a_name_and_token(client, accept):
+    answer = client.get("/executions/x/outputs/report.png", headers={"Accept": accept})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_results_are_never_pages_of_ours(client, alice, waas):
+    name = trigger(client, alice).get_json()["id"]
+    (waas.settings.results / name).mkdir()
+    (waas.settings.results / name / "x.html").write_text("<script>alert(1)</script>")
+    answer = client.get(f"/executions/{name}/outputs/x.html", headers=alice)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get(f"/executions/{name}/outputs/../../waas.db", headers=alice).status_code == 404
