@@ -50,7 +50,7 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     worker = Worker(waas)
     worker.start()
     server = waitress.server.create_server(
-        application.create(waas), host=settings.host, port=settings.port, threads=16
+        application.create(waas), host=settings.host, port=settings.port, threads=32
     )
     _on_stop(server.close)
     logging.getLogger(__name__).info("serving", extra={"url": settings.url})

@@ -41,17 +41,13 @@ class DispatchEffects:
         """Validate and plan a pull request, and report; ``{"builds": […]}`` if it may build."""
         repository, base, head = pull["repository"], pull["base"], pull["head"]
         forge = self.forges[repository]
-        store = forge.fetch(head)
-        tree = store.tree(head)
-        changed = store.changed_paths(base, head)
-        found = validate(
-            tree, catalog=self._catalog(repository), sites=self.sites.names(), changed=changed
-        )
-        if not store.is_ancestor(base, head):
-            found = _with_behind_main(found)
         rows: list[dict[str, Any]] = []
-        if found.passed and repository == WORKFLOWS:
-            found, rows = self._plan_pull(tree, changed, f"pull-{pull['number']}", found)
+        try:
+            found = self._report(forge, repository, base, head)
+            if found.passed and repository == WORKFLOWS:
+                rows = self._plan_pull(forge, base, head, f"pull-{pull['number']}")
+        except EntryError as error:  # a tree that cannot be listed, or an impossible plan
+            found = Report.of([Finding.of(error, "pull/refused")])
         verdict = PASSED if found.passed else FAILED
         values = {"verdict": verdict, "report": found.to_dict(), "plan": {"builds": rows}}
         wanted = _to_build(rows, head, f"pull-{pull['number']}") if found.passed else []
@@ -63,15 +59,22 @@ class DispatchEffects:
         author = self.pulls.author(pull["id"])
         return {"builds": wanted if forge.may(author, "build") else []}
 
-    def _plan_pull(
-        self, tree: Tree, changed: tuple[str, ...], scope: str, found: Report
-    ) -> tuple[Report, list[dict[str, Any]]]:
-        try:
-            names = {path.split("/")[0] for path in changed if "/" in path}
-            return found, self._plan(tree, scope, only=names)
-        except EntryError as error:
-            extra = Finding.of(error, "plan/impossible")
-            return Report.of([*found.findings, extra]), []
+    def _report(self, forge: Forge, repository: str, base: str, head: str) -> Report:
+        store = forge.fetch(head)
+        changed = store.changed_paths(base, head)
+        found = validate(
+            store.tree(head),
+            catalog=self._catalog(repository),
+            sites=self.sites.names(),
+            changed=changed,
+        )
+        return found if store.is_ancestor(base, head) else _with_behind_main(found)
+
+    def _plan_pull(self, forge: Forge, base: str, head: str, scope: str) -> list[dict[str, Any]]:
+        store = forge.fetch(head)
+        changed = store.changed_paths(base, head)
+        names = {path.split("/")[0] for path in changed if "/" in path}
+        return self._plan(store.tree(head), scope, only=names)
 
     def _plan(
         self, tree: Tree, scope: str, *, only: set[str] | None = None

@@ -214,8 +214,26 @@ def test_an_execution_goes_on_after_the_service_was_killed(world):
 
 
 def test_wrong_inputs_are_refused_with_the_right_names(world):
-    with pytest.raises(EntryError, match="there is no input 'mood'.*mode"):
+    with pytest.raises(EntryError, match=r"there is no input 'mood'.*mode"):
         world.run(mood="count")
+
+
+def test_a_tree_that_is_made_to_hurt_gets_a_verdict_too(world):
+    world.developer.branch("deep")
+    world.write("/".join(["deep"] * 60) + "/file", "x")
+    world.developer.commit("feat: deep")
+    _, said = world.developer.push("deep")
+    assert "did not pass" in said
+    assert "nested more than" in said
+
+
+def test_a_branch_behind_main_is_told_to_rebase(world):
+    world.developer.branch("old", f"{world.commit}~1")
+    world.write("tiny/data/old.txt", "old\n")
+    world.developer.commit("feat: old")
+    _, said = world.developer.push("old")
+    assert "does not contain the newest commit of main" in said
+    assert "git rebase" in said
 
 
 def test_a_key_that_the_site_does_not_know_is_a_sentence(world):
