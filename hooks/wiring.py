@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from builder.build import ImageService
 from builder.secrets import detect_secrets
 from builder.settings import BuilderSettings, resolve_base
-from ci.errors import WaasError
+from builder.store import ImageStore
+from ci.errors import SettingsError, SiteError, WaasError
 from hooks.config import Settings
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.user_keys import UserKeys
@@ -61,7 +62,7 @@ class Waas:
     sites: SiteDirectory
     connections: Connections
     ssh_keys: UserKeys
-    images: ImageService
+    images: ImageStore
     engine: Engine
     dispatcher: Dispatcher
     executions: Executions
@@ -71,7 +72,7 @@ class Waas:
 def image_service(settings: Settings) -> ImageService:
     """The image service that the settings describe. Raises ``SettingsError``."""
     choice = settings.builder
-    base, digest = resolve_base(choice.base)
+    base, digest = resolve_base(choice.base, environment=choice.environment)
     secrets = detect_secrets(os.environ, settings.work / "build-secrets")
     if not base.startswith("oci-layout://"):  # an image of a registry has package sources
         secrets = {name: path for name, path in secrets.items() if not name.startswith("apt")}
@@ -89,6 +90,26 @@ def image_service(settings: Settings) -> ImageService:
     )
 
 
+class _ImagesWhenReady:
+    """The image service, made when it is first needed: the service runs without an engine or a
+    registry of base images in reach, and takes them up when they are there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: ImageService | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> ImageService:
+        with self._lock:
+            try:
+                self._made = self._made or image_service(self._settings)
+            except SettingsError as error:
+                message = f"images cannot be had for now: {error.message}"
+                raise SiteError(message, transient=True, hint=error.hint) from error
+            return self._made
+
+
 def wire(settings: Settings, *, worker: str = "") -> Waas:
     """Put the parts together. Raises ``SettingsError`` for a home that cannot work."""
     database = Database(settings.database)
@@ -98,7 +119,6 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
     sites = SiteDirectory(settings.sites)
     store = EncryptedFiles.init(settings.secrets)
     connections = Connections(store.read)
-    images = image_service(settings)
     engine = Engine(settings.database, executor=worker or settings.worker)
     published = PublishedWorkflows(forges)
     executions = Executions(database, engine, published.plan_execution, published.may_run)
@@ -113,7 +133,7 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
         sites=sites,
         connections=connections,
         ssh_keys=UserKeys(database, store),
-        images=images,
+        images=ImageStore(settings.images),
         engine=engine,
         dispatcher=Dispatcher(forges, pulls, engine),
         executions=executions,
@@ -130,7 +150,7 @@ def _register(waas: Waas) -> None:
         forges=waas.forges,
         pulls=waas.pulls,
         sites=waas.sites,
-        images=waas.images,
+        images=_ImagesWhenReady(settings),
         builds=BuildRecords(database, journal),
         deployments=Deployments(database, journal, waas.connections),
         work=settings.work,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from builder.build import BuildRequest, ImageService, Phase
 from builder.store import MAIN
-from ci.errors import EntryError
+from ci.errors import EntryError, SiteError
 from ci.findings import Finding, Report, Severity
 from ci.registry import Registry
 from ci.report import summary
@@ -32,7 +32,7 @@ class DispatchEffects:
     forges: Mapping[str, Forge]
     pulls: PullRequests
     sites: SiteDirectory
-    images: ImageService
+    images: Callable[[], ImageService]  # transient ``SiteError`` while images cannot be had
     builds: BuildRecords
     deployments: Deployments
     work: Path
@@ -42,12 +42,15 @@ class DispatchEffects:
         repository, base, head = pull["repository"], pull["base"], pull["head"]
         forge = self.forges[repository]
         rows: list[dict[str, Any]] = []
+        found = Report.of([])
         try:
             found = self._report(forge, repository, base, head)
             if found.passed and repository == WORKFLOWS:
                 rows = self._plan_pull(forge, base, head, f"pull-{pull['number']}")
         except EntryError as error:  # a tree that cannot be listed, or an impossible plan
             found = Report.of([Finding.of(error, "pull/refused")])
+        except SiteError as error:  # not the contributor's fault: the verdict stands
+            found = _with_finding(found, "pull/no-plan", Severity.WARNING, str(error))
         verdict = PASSED if found.passed else FAILED
         values = {"verdict": verdict, "report": found.to_dict(), "plan": {"builds": rows}}
         wanted = _to_build(rows, head, f"pull-{pull['number']}") if found.passed else []
@@ -88,7 +91,7 @@ class DispatchEffects:
                 continue
             sites = [known[name] for name in workflow.settings.sites if name in known]
             found += needs.image_needs(registry, workflow, sites, scope, catalog)
-        return needs.planned(self.images, found)
+        return needs.planned(self.images(), found)
 
     def plan_main(self, commit: str) -> dict[str, Any]:
         """What main at this commit needs: ``{"builds": […], "deployments": […]}``."""
@@ -120,7 +123,7 @@ class DispatchEffects:
         for scope in self.pulls.scopes_of(WORKFLOWS, commit):
             for row in self._plan(self.forges[WORKFLOWS].fetch(commit).tree(commit), scope):
                 if row["action"] == "reuse":
-                    self.images.store.promote(row["key"], scope)
+                    self.images().store.promote(row["key"], scope)
 
     def build(self, build: dict[str, Any]) -> dict[str, Any]:
         """Have the image of one step for one site: reuse it or build it."""
@@ -130,8 +133,8 @@ class DispatchEffects:
         def progress(phase: Phase, text: str) -> None:
             self.builds.progress(record, phase.value, text)
 
-        reused = self.images.plan(request).reuse
-        image = self.images.ensure(request, progress)
+        reused = self.images().plan(request).reuse
+        image = self.images().ensure(request, progress)
         self.builds.finish(record, image, reused=reused)
         return {**build, "key": image.key, "digest": image.digest, "reused": reused}
 
@@ -181,7 +184,7 @@ class DispatchEffects:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _stored(self, key: str) -> Any:
-        image = self.images.store.find(key, MAIN)
+        image = self.images().store.find(key, MAIN)
         if image is None:
             raise EntryError(f"the image {key[:12]} is not in the store", hint="build it again")
         return image
@@ -207,15 +210,15 @@ class DispatchEffects:
 
 
 def _with_behind_main(found: Report) -> Report:
-    extra = Finding(
-        "pull/behind-main",
-        Severity.ERROR,
-        "",
-        0,
-        0,
-        "this branch does not contain the newest commit of main",
-        "git fetch && git rebase origin/main, then push again",
-    )
+    message = "this branch does not contain the newest commit of main"
+    hint = "git fetch && git rebase origin/main, then push again"
+    return _with_finding(found, "pull/behind-main", Severity.ERROR, message, hint)
+
+
+def _with_finding(
+    found: Report, rule: str, severity: Severity, message: str, hint: str = ""
+) -> Report:
+    extra = Finding(rule, severity, "", 0, 0, message, hint)
     return Report.of([*found.findings, extra])
 
 

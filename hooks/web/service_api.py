@@ -78,7 +78,7 @@ def deployments() -> Response:
 @requires_token
 def images() -> Response:
     """The image store."""
-    return jsonify(images=[image.to_dict() for image in _app().images.store.list()])
+    return jsonify(images=[image.to_dict() for image in _app().images.list()])
 
 
 @api.get("/builds")

@@ -278,3 +278,28 @@ def test_secrets_are_nowhere_in_clear(world):
     for file in world.settings.home.rglob("*"):
         if file.is_file() and file.stat().st_size < 5_000_000:
             assert b"OPENSSH PRIVATE KEY" not in file.read_bytes(), file
+
+
+def test_without_images_the_verdict_stands_and_the_plan_is_missing(tmp_path, world):
+    """A service whose base image is out of reach still serves, and says what is wrong."""
+    builder = {"base": f"oci-layout://{tmp_path}/none"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    settings = home.make(tmp_path / "home", listen=listen, builder=builder)
+    site = world.settings.sites / "alpha.yaml"
+    (settings.sites / "alpha.yaml").write_text(site.read_text())
+    service = Service(settings)
+    service.start()
+    try:
+        developer = Developer(tmp_path, settings.repositories["workflow-registry"])
+        developer.branch("tiny")
+        settings_file = developer.clone / "minimal_workflow" / "waas.yaml"
+        settings_file.write_text("title: Tiny\nmaintainers: [Tests]\nsites: [alpha]\n")
+        developer.commit("feat: deploy it")
+        _, said = developer.push("tiny")
+    finally:
+        service.stop()
+    assert "passed" in said
+    assert "images cannot be had for now" in said
+    assert "is no OCI layout" in said
