@@ -53,10 +53,11 @@ def draw(picture: Picture, path: Path) -> None:
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(12, 7.4), dpi=150, layout="constrained")
         figure.suptitle(picture.caption, fontsize=12.5, x=0.012, ha="left")
-        grid = figure.add_gridspec(2, 6, height_ratios=[1.25, 1], hspace=0.06, wspace=0.08)
-        _fields(figure, [figure.add_subplot(grid[0, k : k + 2]) for k in (0, 2, 4)], picture)
-        _decay(figure.add_subplot(grid[1, :3]), picture)
-        _errors(figure.add_subplot(grid[1, 3:]), picture)
+        above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1])
+        _fields(above, list(above.subplots(1, 3)), picture)
+        left, right = below.subplots(1, 2)
+        _decay(left, picture)
+        _errors(right, picture)
         figure.savefig(path, format="png")
         plt.close(figure)
 
@@ -77,9 +78,9 @@ def _fields(figure: Any, axes: list[Any], picture: Picture) -> None:
             interpolation="bilinear",
         )  # fmt: skip
         axis.set(title=title, xlabel="x [cm]")
-        figure.colorbar(image, ax=axis, label=unit, shrink=0.86, pad=0.02).outline.set_visible(
-            False
-        )
+        # an inset of the panel itself: as high as it, whatever its labels are
+        beside = axis.inset_axes((1.03, 0.0, 0.04, 1.0))
+        figure.colorbar(image, cax=beside, label=unit).outline.set_visible(False)
     levels = np.linspace(0.0, top, 7)[1:-1]
     for axis, field in zip(axes[:2], (picture.true, picture.reduced), strict=True):
         axis.contour(field, levels, extent=extent, colors="white", linewidths=0.6, alpha=0.6)
