@@ -24,7 +24,7 @@ from hooks.demo.service import Service
 from hooks.testbed.base_image import debian_base
 from hooks.testbed.cluster import Cluster, remove_clusters
 from hooks.testbed.engine import Engine
-from hooks.testbed.setup import Tools, ensure
+from hooks.testbed.setup import Tools, become_root, ensure
 
 SITES = ("alpha", "beta")
 FLAGSHIP = "reduced_order_model"
@@ -39,6 +39,9 @@ class Stage:
         self._progress = progress
         self._stack = ExitStack()
         self.clusters: dict[str, Cluster] = {}
+        if become_root() is None:  # said before anything is fetched
+            hint = "run as root, or allow sudo without a password"
+            raise SettingsError("the demo's clusters and container engine need root", hint=hint)
         self.tools: Tools = ensure(progress)
 
     def clear(self) -> None:

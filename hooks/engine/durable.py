@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dbos._serialization as dbos_serialization
-from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy.exc import OperationalError
 
 from ci.errors import EntryError, SettingsError, SiteError, WaasError
@@ -169,19 +169,6 @@ def _runnable(body: Body) -> Callable[[dict[str, Any]], dict[str, Any]]:
             return {"cancelled": True}
 
     return run
-
-
-class EngineClient:
-    """Starts and cancels flows from a process that runs none (or before the engine is up)."""
-
-    def __init__(self, url: str) -> None:
-        self._client = DBOSClient(
-            system_database_url=url, serializer=DBOSPortableJSONSerializer(), lazy=True
-        )
-
-    def cancel(self, id: str) -> None:  # noqa: A002
-        """Tell a flow that a user wants it to end."""
-        self._client.send(id, True, CANCEL, idempotency_key=f"cancel:{id}")
 
 
 class Engine:
