@@ -25,7 +25,7 @@ class Version:
     keywords: frozenset[str]
     line: int
     column: int
-    sha256: str = ""
+    sha256: str | None = None  # None: not given, or computed
 
     @property
     def pinned(self) -> bool:
@@ -102,5 +102,5 @@ def _version(call: ast.Call) -> Version | None:
         keywords=frozenset(keywords),
         line=call.lineno,
         column=call.col_offset + 1,
-        sha256=sha256 if isinstance(sha256, str) else "",
+        sha256=sha256 if isinstance(sha256, str) else None,
     )

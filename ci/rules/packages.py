@@ -123,7 +123,7 @@ class InvalidChecksum(PackageRule):
         """Look at every version."""
         recipe = _recipe(subject)
         for version in recipe.versions if recipe else ():
-            if version.sha256 and not _SHA256.fullmatch(version.sha256):
+            if version.sha256 is not None and not _SHA256.fullmatch(version.sha256):
                 message = f"the sha256 of version {version.name} is not 64 hexadecimal digits"
                 yield self.at(_place(subject, version), message)
 

@@ -18,5 +18,6 @@ class PyMpi4py(PythonPackage):
 
     depends_on("python@3.6:", type=("build", "run"))
     depends_on("py-setuptools@40.9:", type="build")
+    depends_on("py-wheel", type="build")
     depends_on("py-cython@3:", type="build")
     depends_on("mpi")

@@ -141,6 +141,7 @@ PACKAGES = [
     changed("package/no-version", RECIPE, "class", "version(", "depends_on("),
     changed("package/unpinned-version", RECIPE, "version", "sha256", "branch"),
     changed("package/unpinned-version", RECIPE, "version", "sha256", "expand"),
+    changed("package/invalid-checksum", RECIPE, "version", "a" * 64, ""),
     changed("package/invalid-checksum", RECIPE, "version", "aaa", "aaaa"),
     added("package/invalid-easyconfig", "packages/kratos/x.eb", "import", "a = 1\nimport os"),
     added("package/invalid-invocation", "packages/kratos/x.json", "{,}", "{,}"),
