@@ -50,7 +50,10 @@ def check(ctx: click.Context, name: str | None) -> None:
     directory = SiteDirectory(settings.sites)
     connections = Connections(EncryptedFiles.init(settings.secrets).read)
     wrong = 0
-    for site in [directory.get(name)] if name else directory.all():
+    chosen = [directory.get(name)] if name else directory.all()
+    if not chosen:
+        click.echo(f"no sites yet: describe one in {settings.sites}/NAME.yaml (docs/sites.md)")
+    for site in chosen:
         try:
             problems = check_site(site, connections.to(site))
         except WaasError as error:

@@ -61,7 +61,7 @@ class EncryptedFiles:
         except FileNotFoundError:
             raise SettingsError(
                 f"there is no credential {name!r}",
-                hint="`waas ssh_keys list` names those there are",
+                hint="`waas sites key SITE` makes a deploying login's, `waas ssh_keys key-gen` a user's",
             ) from None
         nonce, sealed = data[len(_MAGIC) :][:_NONCE_BYTES], data[len(_MAGIC) + _NONCE_BYTES :]
         try:
