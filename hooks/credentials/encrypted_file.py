@@ -61,7 +61,7 @@ class EncryptedFiles:
         except FileNotFoundError:
             raise SettingsError(
                 f"there is no credential {name!r}",
-                hint="`waas sites key SITE` makes a deploying login's, `waas ssh_keys key-gen` a user's",
+                hint="make it: `waas sites key SITE`, or `waas ssh_keys key-gen` for a user",
             ) from None
         nonce, sealed = data[len(_MAGIC) :][:_NONCE_BYTES], data[len(_MAGIC) + _NONCE_BYTES :]
         try:
