@@ -1,6 +1,8 @@
 """The science of the flagship: right, whatever the number of ranks."""
 
 import json
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 from queue import Queue
@@ -9,6 +11,7 @@ import heat
 import numpy as np
 import pytest
 import reduce
+import reduced_model
 import report
 import simulate
 import sweep
@@ -70,7 +73,45 @@ def fields(ranks: int, grid: int = 20, steps: int = 120):
 def test_the_result_does_not_depend_on_the_number_of_ranks(ranks):
     alone, together = fields(1), fields(ranks)
     assert np.abs(alone).max() > 1
-    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(together, alone)  # the same operations in the same order
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_the_program_gives_the_same_under_mpi(ranks, tmp_path):
+    python = "/usr/bin/python3"  # the one that has Debian's mpi4py, as in the step's image
+    if not shutil.which("mpirun") or subprocess.run([python, "-c", "import mpi4py"]).returncode:
+        pytest.skip("needs mpirun and mpi4py: apt install openmpi-bin python3-mpi4py")
+    program = [python, simulate.__file__, "--sweep", DATA, "--grid", "20", "--steps", "120"]
+    done = subprocess.run(
+        ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), *program],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "step 120/120" in done.stdout
+    with np.load(tmp_path / "snapshots.npz") as data:
+        np.testing.assert_allclose(data["fields"], fields(1), rtol=1e-6)
+        assert data["ranks"] == ranks
+    assert [path.name for path in tmp_path.iterdir()] == ["snapshots.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": 0}, "training must be a whole number"),
+        ({"side": True}, "side must be a positive number"),
+        ({"parameters": {"x": 1}}, "parameters must be exactly"),
+        ({"parameters": {"x": 0.2}}, "x must lie inside the plate"),
+        ({"parameters": {"peak": [2, 1]}}, r"peak must be a positive number or \[low, high\]"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_is_refused(change, message, tmp_path):
+    given = json.loads(DATA.read_text())
+    name, value = next(iter(change.items()))
+    whole = name == "parameters" and value != {"x": 1}
+    given[name] = given[name] | value if whole else value
+    (tmp_path / "sweep.json").write_text(json.dumps(given))
+    with pytest.raises(sweep.SweepError, match=message):
+        sweep.read(tmp_path / "sweep.json")
 
 
 def test_strips_cover_every_row_once():
@@ -104,6 +145,22 @@ def test_a_sine_mode_decays_as_the_equation_says_and_converges_with_order_two():
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
 
 
+def test_a_sine_mode_of_the_grid_decays_by_its_eigenvalue_to_rounding():
+    """The modes (p, q) are eigenvectors of the stencil, for any diffusivity of the sweep."""
+    plate, diffusivity, dt = heat.Plate(0.1, 15), np.array([1e-5, 1e-4]), 0.05
+    along = np.sin(np.pi * np.arange(17) / 16)
+    across = np.sin(2 * np.pi * np.arange(17) / 16)
+    u = np.repeat((along[:, None] * across)[:, None, :], 2, axis=1)
+    u[[0, -1]], u[:, :, [0, -1]] = 0.0, 0.0
+    start = u.copy()
+    stepper = heat.Stepper(plate, diffusivity, np.zeros((15, 2, 15)), dt)
+    for _ in range(50):
+        stepper.step(u)
+    eigenvalue = 4 / plate.h**2 * sum(np.sin(k * np.pi / 32) ** 2 for k in (1, 2))
+    factor = (1 - diffusivity * dt * eigenvalue) ** 50
+    np.testing.assert_allclose(u, start * factor[:, None], rtol=0, atol=1e-13)
+
+
 def test_the_randomised_svd_finds_what_the_full_one_finds():
     rng = np.random.default_rng(1)
     left, _ = np.linalg.qr(rng.standard_normal((300, 30)))
@@ -124,6 +181,19 @@ def worked(tmp_path_factory) -> Path:
     )
     assert code == 0
     return folder
+
+
+def test_the_report_evaluates_the_model_as_reduce_fitted_it(worked):
+    """The kernel stands in both steps, since an image holds only its own: they must agree."""
+    model = reduced_model.load(worked / "model.npz")
+    with np.load(worked / "snapshots.npz") as data:
+        fields, parameters = data["fields"], data["parameters"]
+    flat = fields.reshape(*fields.shape[:2], -1)
+    for run in (0, 17, 39):
+        projected = flat[run] @ model.modes
+        np.testing.assert_allclose(
+            model.coefficients(parameters[run]), projected, atol=1e-4 * np.abs(projected).max()
+        )
 
 
 def run_report(worked: Path, out: Path, bound: float) -> int:

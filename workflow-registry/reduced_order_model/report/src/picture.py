@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 INK, MUTED, BLUE, RED = "#1f2933", "#7b8794", "#2364aa", "#c8553d"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": MUTED,
@@ -53,7 +53,8 @@ def draw(picture: Picture, path: Path) -> None:
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(12, 7.4), dpi=150, layout="constrained")
         figure.suptitle(picture.caption, fontsize=12.5, x=0.012, ha="left")
-        above, below = figure.subfigures(2, 1, height_ratios=[1.25, 1])
+        halves: Any = figure.subfigures(2, 1, height_ratios=[1.25, 1])
+        above, below = halves
         _fields(above, list(above.subplots(1, 3)), picture)
         left, right = below.subplots(1, 2)
         _decay(left, picture)

@@ -40,11 +40,11 @@ class ReducedModel:
         """
         distance = (self._scale(parameters) - self.points) / self.lengths
         kernel = np.exp(-0.5 * np.sum(distance**2, axis=1))
-        return (self.mean + kernel @ self.weights).reshape(-1, self.rank)
+        return np.asarray(self.mean + kernel @ self.weights).reshape(-1, self.rank)
 
     def predict(self, parameters: Array) -> Array:
         """The fields [K] ``(snapshots, n*n)`` at the saved times, for ``parameters (varied,)``."""
-        return self.coefficients(parameters) @ self.modes.T
+        return np.asarray(self.coefficients(parameters) @ self.modes.T)
 
     def _scale(self, parameters: Array) -> Array:
         low, high, value = self.low.copy(), self.high.copy(), parameters.copy()

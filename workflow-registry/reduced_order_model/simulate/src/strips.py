@@ -53,7 +53,7 @@ class Strip:
     @property
     def height(self) -> int:
         """Number of rows owned."""
-        return self.rows.stop - self.rows.start
+        return int(self.rows.stop - self.rows.start)
 
     def exchange(self, u: Array) -> None:
         """Fill both halo rows of ``u`` ``(height + 2, …)`` with the neighbours' outermost rows.
