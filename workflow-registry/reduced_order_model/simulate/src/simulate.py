@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Heat a plate with a spot, for every point of a sweep: ``sweep.json`` -> ``snapshots.npz``.
 
-    mpirun -n 4 simulate.py --grid 112 --steps 2400
+    mpirun -n 4 simulate.py --grid 80 --steps 1200
 
 All runs of the sweep advance together as one array, so that one exchange of halo rows serves them
 all. Every rank computes its rows with the same operations in the same order whatever the number of
@@ -44,8 +44,8 @@ def arguments(argv: list[str] | None = None) -> Arguments:
     parser = argparse.ArgumentParser(description="Heat equation on a plate, for a sweep.")
     parser.add_argument("--sweep", type=Path, default=Path("sweep.json"))
     parser.add_argument("--output", type=Path, default=Path("snapshots.npz"))
-    parser.add_argument("--grid", type=int, default=112, help="interior points along a side")
-    parser.add_argument("--steps", type=int, default=2400, help="time steps")
+    parser.add_argument("--grid", type=int, default=80, help="interior points along a side")
+    parser.add_argument("--steps", type=int, default=1200, help="time steps")
     return Arguments(**vars(parser.parse_args(argv)))
 
 
