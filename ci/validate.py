@@ -13,11 +13,22 @@ from ci.catalog import PACKAGES, Catalog, is_catalog
 from ci.errors import EntryError
 from ci.findings import Finding, Report
 from ci.registry import Registry, Workflow
-from ci.rules import FILES, STEPS, TOPOLOGIES, WORKFLOWS, Context, Rule, TopologyOf
+from ci.rules import (
+    CONTENTS,
+    FILES,
+    STEPS,
+    TOPOLOGIES,
+    WORKFLOWS,
+    Context,
+    Rule,
+    SourceFile,
+    TopologyOf,
+)
 from ci.rules import PACKAGES as PACKAGE_RULES
 from ci.trees import Entry, Tree
 
 UNREADABLE = "entry/unreadable"
+_LARGEST = 1024 * 1024  # bytes of a file whose content is judged
 _MOST = 100  # findings of one rule on one subject: more help nobody
 
 S = TypeVar("S")
@@ -46,7 +57,7 @@ def validate(
         known = Catalog(catalog) if catalog is not None else None
         context = Context(Registry(tree), known, sites)
         judged = entries if changed is None else _touched(entries, changed)
-        found = list(_run(FILES, judged, context))
+        found = [*_run(FILES, judged, context), *_judge_contents(tree, judged, context)]
         if is_catalog(tree):
             names = _names(changed, depth=1, under=PACKAGES)
             packages = [p for n, p in Catalog(tree).packages.items() if names is None or n in names]
@@ -63,6 +74,17 @@ def validate(
         return Report.of([Finding.of(error, UNREADABLE)])
     steps = sum(len(workflow.steps) for workflow in workflows)
     return _report(found, workflows=len(workflows), steps=steps, files=len(judged))
+
+
+def _judge_contents(tree: Tree, entries: Iterable[Entry], context: Context) -> Iterator[Finding]:
+    for entry in entries:
+        if entry.is_file and entry.size <= _LARGEST:
+            try:
+                subject = SourceFile(entry, tree.read(entry.path))
+            except EntryError as error:
+                yield Finding.of(error, UNREADABLE)
+                continue
+            yield from _run(CONTENTS, subject, context)
 
 
 def _judge_workflow(workflow: Workflow, context: Context) -> Iterator[Finding]:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ci.rules import files, images, packages, steps, topologies, workflows
-from ci.rules.base import Context, Rule, TopologyOf
+from ci.rules import contents, files, images, packages, steps, topologies, workflows
+from ci.rules.base import Context, Rule, SourceFile, TopologyOf
 
 FILES = files.RULES
+CONTENTS = contents.RULES
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)
 STEPS = steps.RULES
 PACKAGES = packages.RULES
 
 __all__ = [
+    "CONTENTS",
     "FILES",
     "PACKAGES",
     "STEPS",
@@ -24,6 +26,7 @@ __all__ = [
     "WORKFLOWS",
     "Context",
     "Rule",
+    "SourceFile",
     "TopologyOf",
     "all_rules",
 ]
@@ -31,5 +34,5 @@ __all__ = [
 
 def all_rules() -> list[type[Rule[Any]]]:
     """Every rule, by id."""
-    rules: list[type[Rule[Any]]] = [*FILES, *WORKFLOWS, *TOPOLOGIES, *STEPS, *PACKAGES]
+    rules: list[type[Rule[Any]]] = [*FILES, *CONTENTS, *WORKFLOWS, *TOPOLOGIES, *STEPS, *PACKAGES]
     return sorted(rules, key=lambda rule: rule.id)

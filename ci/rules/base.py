@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import cleandoc
 from typing import ClassVar, Generic, TypeVar
 
@@ -41,11 +42,44 @@ class TopologyOf:
     workflow: Workflow
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """A regular file of at most 1 MiB, read once for all rules on contents."""
+
+    entry: Entry
+    data: bytes
+
+    @property
+    def path(self) -> str:
+        """Where it lies in the tree."""
+        return self.entry.path
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether it is no text: it has a NUL byte in its first 8000, git's own rule."""
+        return b"\0" in self.data[:8000]
+
+    @cached_property
+    def text(self) -> str:
+        """The content as text; bytes that are not UTF-8 become U+FFFD. Empty if it is binary."""
+        return "" if self.is_binary else self.data.decode("utf-8", "replace")
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text, without their line breaks."""
+        return [line.removesuffix("\r") for line in self.text.split("\n")]
+
+
 class Rule(ABC, Generic[S]):
-    """One check. ``id`` is ``<subject>/<what is wrong>``."""
+    """One check. ``id`` is ``<subject>/<what is wrong>``.
+
+    A rule that is ``optional`` can be switched off by the registry's own settings; those that keep
+    the service itself safe are not.
+    """
 
     id: ClassVar[str]
     severity: ClassVar[Severity] = Severity.ERROR
+    optional: ClassVar[bool] = True
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -82,6 +116,10 @@ class Rule(ABC, Generic[S]):
 
 class FilesRule(Rule[Sequence[Entry]], ABC):
     """A rule on the files of a tree: those that changed, or all."""
+
+
+class ContentRule(Rule[SourceFile], ABC):
+    """A rule on what a file holds, whatever it is for."""
 
 
 class WorkflowRule(Rule[Workflow], ABC):

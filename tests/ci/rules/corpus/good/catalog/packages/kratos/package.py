@@ -1,0 +1,2 @@
+class Kratos(CMakePackage):
+    version("9.4", sha256="aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")

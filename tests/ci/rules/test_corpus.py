@@ -1,0 +1,39 @@
+"""Broken entries, each with the one finding that it must give, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from ci.report import render_text
+from ci.rules import all_rules
+from ci.validate import validate
+from corpus_cases import Case, Files, cases, good_tree
+
+CASES = cases()
+SITES = ("alpha", "beta")
+
+
+def judged(case: Case, tree: Files) -> list[tuple[str, str, int]]:
+    catalog = None if case.in_catalog else Files(good_tree("catalog"))
+    report = validate(tree, catalog=catalog, sites=SITES)
+    print(render_text(report))
+    return [(finding.rule, finding.path, finding.line) for finding in report.findings]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_one_finding(case: Case) -> None:
+    good, bad = case.trees()
+    assert judged(case, bad) == [case.expected(bad)]
+    if good.files != bad.files:
+        assert judged(case, good) == []
+
+
+@pytest.mark.parametrize("name", ["registry", "catalog"])
+def test_nothing_is_wrong_with_the_good_trees(name: str) -> None:
+    report = validate(Files(good_tree(name)), catalog=Files(good_tree("catalog")), sites=SITES)
+    assert not report.findings, render_text(report)
+
+
+def test_there_is_a_case_for_every_rule() -> None:
+    known = {rule.id for rule in all_rules()}
+    assert {case.rule for case in CASES} >= known
