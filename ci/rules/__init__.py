@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ci.rules import contents, files, images, packages, steps, topologies, workflows
+from ci.rules import contents, environments, files, images, packages, topologies, workflows
 from ci.rules.base import Context, Rule, SourceFile, TopologyOf
 
 FILES = files.RULES
 CONTENTS = contents.RULES
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)
-STEPS = steps.RULES
+STEPS = environments.RULES
 PACKAGES = packages.RULES
 
 __all__ = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from corpus_cases import Case, Files, cases, good_tree
 
 from ci.report import render_text
 from ci.rules import all_rules
 from ci.validate import validate
-from corpus_cases import Case, Files, cases, good_tree
 
 CASES = cases()
 SITES = ("alpha", "beta")
