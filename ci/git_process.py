@@ -14,7 +14,6 @@ import resource
 import selectors
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ _ADDRESS_SPACE = 2 * 1024**3  # bytes; packs are mapped, 128 MiB of them at a ti
 _CPU_SECONDS = 60
 _OUTPUT = 16 * 1024 * 1024  # bytes that a command with a short answer may print
 _CHUNK = 1 << 16
+_LONGEST_LINE = 1000  # bytes of an answer's first line
 _CONFIG = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -78,6 +78,7 @@ class GitProcess:
             bufsize=0,
         )
         self._what = arguments[0]
+        self._buffer = bytearray()
         self._limit()
         self._until = time.monotonic() + TIMEOUT
 
@@ -112,6 +113,28 @@ class GitProcess:
             if not selector.select(max(0.0, self._until - time.monotonic())):
                 raise self._failed(f"took more than {TIMEOUT:.0f} seconds")
         return os.read(stream.fileno(), size)
+
+    def line(self) -> bytes:
+        """The next line of output, without its end. Raises ``EntryError`` if none comes."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._more(_LONGEST_LINE)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def exactly(self, size: int) -> bytes:
+        """The next bytes of output, as many as that. Raises ``EntryError`` if fewer come."""
+        while len(self._buffer) < size:
+            self._more(size + _CHUNK)
+        content = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return content
+
+    def _more(self, most: int) -> None:
+        chunk = self.chunk()
+        if not chunk or len(self._buffer) > most:
+            raise self._failed("ended early")
+        self._buffer += chunk
 
     def wait(self) -> int:
         """Its exit code, once its output has been read to the end."""
@@ -159,62 +182,3 @@ def git_output(git_dir: Path, *arguments: str) -> tuple[int, bytes]:
             if len(output) > _OUTPUT:
                 raise EntryError(f"git {arguments[0]} printed more than {_OUTPUT} bytes")
         return process.wait(), bytes(output)
-
-
-class BlobReader:
-    """Reads blobs by id through one ``git cat-file --batch``; started when first needed."""
-
-    def __init__(self, git_dir: Path) -> None:
-        self._git_dir = git_dir
-        self._lock = threading.Lock()
-        self._process: GitProcess | None = None
-
-    def read(self, blob: str) -> bytes:
-        """The content of the blob with this id (40 hex digits)."""
-        with self._lock:
-            if self._process is not None:
-                with suppress(EntryError):  # an old process may have reached its limits
-                    return self._ask(self._process, blob)
-                self._stop()
-            self._process = GitProcess(self._git_dir, ["cat-file", "--batch"])
-            try:
-                return self._ask(self._process, blob)
-            except EntryError:
-                self._stop()
-                raise
-
-    def close(self) -> None:
-        """End the process; a later read starts another."""
-        with self._lock:
-            self._stop()
-
-    def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.stop()
-
-    def __del__(self) -> None:
-        self.close()
-
-    @staticmethod
-    def _ask(process: GitProcess, blob: str) -> bytes:
-        process.renew()
-        process.send(f"{blob}\n".encode())
-        header = bytearray()
-        while not header.endswith(b"\n"):  # "<id> blob <size>"
-            byte = process.chunk(1)
-            if not byte or len(header) > 200:
-                raise EntryError(f"git cannot read object {blob}")
-            header += byte
-        words = header.split()
-        if len(words) != 3 or words[1] != b"blob":
-            raise EntryError(f"git object {blob} is missing or is no file")
-        content = bytearray()
-        left = int(words[2]) + 1  # a line break ends the content
-        while left:
-            chunk = process.chunk(min(left, _CHUNK))
-            if not chunk:
-                raise EntryError(f"git object {blob} is cut short")
-            content += chunk
-            left -= len(chunk)
-        return bytes(content[:-1])

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.commit_tree import CommitTree
 from ci.errors import EntryError, SettingsError
-from ci.git_process import BlobReader, git_output, git_running
-from ci.trees import Entry, Gate, check_readable, export
+from ci.git_objects import ObjectReader
+from ci.git_process import git_output
+from ci.trees import export
 
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}", re.ASCII)
-_MODES = frozenset({0o100644, 0o100755, 0o100664, 0o120000, 0o160000})
-_LONGEST_RECORD = 8192  # bytes of one line of ls-tree
-_KEPT = 4  # listings of commits kept in memory
+_KEPT = 4  # commits whose listings are kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +35,6 @@ class CommitLine:
     time: int
 
 
-class CommitTree:
-    """The tree of one commit: a ``ci.trees.Tree``. ``id`` is the commit."""
-
-    def __init__(self, commit: str, listing: dict[str, tuple[Entry, str]], blobs: BlobReader):
-        self.id = commit
-        self._listing = listing
-        self._blobs = blobs
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Every file, symbolic link and submodule, by path."""
-        return tuple(entry for entry, _ in self._listing.values())
-
-    def read(self, path: str) -> bytes:
-        """The content of a regular file."""
-        entry, blob = self._listing.get(path, (None, ""))
-        check_readable(entry, path)
-        return self._blobs.read(blob)
-
-    def differs(self, other: CommitTree) -> tuple[str, ...]:
-        """Paths whose content or kind is not the same in both, sorted."""
-        paths = self._listing.keys() | other._listing.keys()
-        return tuple(sorted(p for p in paths if self._content(p) != other._content(p)))
-
-    def _content(self, path: str) -> tuple[int, str] | None:
-        found = self._listing.get(path)
-        return (found[0].mode, found[1]) if found else None
-
-
 class GitStore:
     """A git repository, read only. ``git_dir`` is the bare repository or the ``.git`` folder."""
 
@@ -71,7 +43,7 @@ class GitStore:
             raise SettingsError(f"{git_dir} is not a git repository")
         self.git_dir = git_dir.absolute()
         self._trees: OrderedDict[str, CommitTree] = OrderedDict()
-        self._blobs = BlobReader(self.git_dir)
+        self._objects = ObjectReader(self.git_dir)
 
     def heads(self) -> dict[str, str]:
         """Each branch and the commit it is at."""
@@ -101,8 +73,8 @@ class GitStore:
         return commit
 
     def tree(self, commit: str) -> CommitTree:
-        """The tree of a commit. Raises ``EntryError``: unknown, too many files, too deep, …"""
-        known = self._trees.pop(_checked(commit), None) or self._list(commit)
+        """The tree of a commit. Raises ``EntryError``: there is no such commit."""
+        known = self._trees.pop(_checked(commit), None) or CommitTree(commit, self._objects)
         self._trees[commit] = known
         while len(self._trees) > _KEPT:
             self._trees.popitem(last=False)
@@ -111,7 +83,7 @@ class GitStore:
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that are not the same in two commits (added, removed or changed), sorted.
 
-        Both listings pass the gate and are compared here: ``git diff`` has no limit on memory.
+        Only folders that differ are looked into. ``git diff`` has no limit on memory.
         """
         return self.tree(base).differs(self.tree(head))
 
@@ -149,28 +121,8 @@ class GitStore:
         export(self.tree(commit), prefixes, destination)
 
     def close(self) -> None:
-        """End the process that reads blobs; a later read starts another."""
-        self._blobs.close()
-
-    def _list(self, commit: str) -> CommitTree:
-        gate = Gate()
-        listing = {}
-        for mode, blob, size, path in self._records(commit):
-            entry = gate.passed(Entry(path, mode, size))
-            listing[path] = (entry, blob)
-        return CommitTree(commit, dict(sorted(listing.items())), self._blobs)
-
-    def _records(self, commit: str) -> Iterator[tuple[int, str, int, str]]:
-        """Stream ``ls-tree``: what a gate refuses is never listed to its end."""
-        with git_running(self.git_dir, "ls-tree", "-r", "-l", "-z", "--full-tree", commit) as git:
-            rest = b""
-            while chunk := git.chunk():
-                *records, rest = (rest + chunk).split(b"\0")
-                yield from map(_record, records)
-                if len(rest) > _LONGEST_RECORD:
-                    raise EntryError("a path of the tree is too long", path=_shown(rest))
-            if git.wait():
-                raise EntryError(f"there is no commit {commit}, or its tree is damaged")
+        """End the processes that read objects; a later read starts others."""
+        self._objects.close()
 
 
 def find_git_dir(folder: Path) -> Path | None:
@@ -185,25 +137,6 @@ def find_git_dir(folder: Path) -> Path | None:
             target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
             return parent / target
     return None
-
-
-def _record(record: bytes) -> tuple[int, str, int, str]:
-    """Read a line of ``ls-tree -l``: ``<mode> <type> <object> <size>``, a tab, the path."""
-    if len(record) > _LONGEST_RECORD:
-        raise EntryError("a path of the tree is too long", path=_shown(record))
-    head, _, name = record.partition(b"\t")
-    mode, _, blob, size = head.split()
-    try:
-        path = name.decode("utf-8")
-    except UnicodeDecodeError:
-        raise EntryError("a file's name is not UTF-8", path=_shown(record)) from None
-    if int(mode, 8) not in _MODES:
-        raise EntryError(f"has the unknown mode {mode.decode('ascii')}", path=path)
-    return int(mode, 8), blob.decode("ascii"), 0 if size == b"-" else int(size), path
-
-
-def _shown(record: bytes) -> str:
-    return record.partition(b"\t")[2][:80].decode("utf-8", "backslashreplace")
 
 
 def _checked(commit: str) -> str:

@@ -76,15 +76,19 @@ class Step:
 class Workflow:
     """A workflow: its steps, topologies and settings."""
 
-    def __init__(self, registry: Registry, name: str, entries: list[Entry]) -> None:
+    def __init__(self, registry: Registry, name: str) -> None:
         self.name = self.path = name
-        self.entries = tuple(entries)
         self._registry = registry
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything that lies in the workflow's folder."""
+        return tuple(self._registry.tree.entries(self.path))
 
     @cached_property
     def steps(self) -> Mapping[str, Step]:
         """Steps by name."""
-        grouped = _grouped(self.entries, depth=1)
+        grouped = _grouped(self.entries)
         chosen = {n: e for n, e in grouped.items() if n not in NO_STEPS and not n.startswith(".")}
         return {name: Step(self._registry, self.name, name, e) for name, e in chosen.items()}
 
@@ -154,9 +158,9 @@ class Registry:
     @cached_property
     def workflows(self) -> Mapping[str, Workflow]:
         """Workflows by name; none of them is read yet."""
-        grouped = _grouped(self.tree.entries(), depth=0)
-        names = (n for n in grouped if n not in NO_WORKFLOWS and not n.startswith("."))
-        return {name: Workflow(self, name, grouped[name]) for name in names}
+        folders = (name[:-1] for name in self.tree.names() if name.endswith("/"))
+        names = (n for n in folders if n not in NO_WORKFLOWS and not n.startswith("."))
+        return {name: Workflow(self, name) for name in names}
 
     def workflow(self, name: str) -> Workflow:
         """A workflow by name. Raises ``EntryError`` if there is none."""
@@ -189,11 +193,11 @@ class Registry:
         return cast("T", found)  # a key belongs to one reader
 
 
-def _grouped(entries: Iterable[Entry], depth: int) -> dict[str, list[Entry]]:
-    """Entries by the folder at this depth; files that lie there themselves are left out."""
+def _grouped(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Entries of a workflow by the folder in it; files right in the workflow are left out."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         parts = entry.path.split("/")
-        if len(parts) > depth + 1:
-            found.setdefault(parts[depth], []).append(entry)
+        if len(parts) > 2:
+            found.setdefault(parts[1], []).append(entry)
     return found

@@ -61,8 +61,14 @@ class Tree(Protocol):
     def id(self) -> str:
         """What identifies the content: the commit (40 hex digits) or a hash of everything."""
 
-    def entries(self) -> Iterable[Entry]:
-        """Every file, symbolic link and submodule, by path. Raises ``EntryError`` (too much)."""
+    def entries(self, folder: str = "") -> Iterable[Entry]:
+        """Every file, symbolic link and submodule, of all or below a folder, by path.
+
+        Raises ``EntryError``: too many, too deep, too large.
+        """
+
+    def names(self, folder: str = "") -> Iterable[str]:
+        """The names right in a folder, sorted; those of folders end in ``/``."""
 
     def read(self, path: str) -> bytes:
         """The content of a regular file. Raises ``EntryError``: missing, no file, too large."""
@@ -85,9 +91,13 @@ class FolderTree:
             digest.update(_digest_of(self.path / entry.path, entry))
         return f"sha256:{digest.hexdigest()}"
 
-    def entries(self) -> tuple[Entry, ...]:
-        """Every file and symbolic link, by path."""
-        return tuple(self._listing.values())
+    def entries(self, folder: str = "") -> tuple[Entry, ...]:
+        """Every file and symbolic link, of all or below a folder, by path."""
+        return tuple(below(self._listing.values(), folder))
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        """The names right in a folder, sorted; those of folders end in ``/``."""
+        return names_in(self._listing.values(), folder)
 
     def read(self, path: str) -> bytes:
         """The content of a regular file that is listed."""
@@ -121,14 +131,15 @@ class SubTree:
         """That of the whole tree."""
         return self._tree.id
 
-    def entries(self) -> tuple[Entry, ...]:
-        """What lies in the folder, by path relative to it."""
+    def entries(self, folder: str = "") -> tuple[Entry, ...]:
+        """What lies in the folder, or below a folder of it, by path relative to it."""
         start = len(self._prefix)
-        return tuple(
-            replace(entry, path=entry.path[start:])
-            for entry in self._tree.entries()
-            if entry.path.startswith(self._prefix)
-        )
+        inside = self._tree.entries((self._prefix + folder).rstrip("/"))
+        return tuple(replace(entry, path=entry.path[start:]) for entry in inside)
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        """The names right in a folder; those of folders end in ``/``."""
+        return tuple(self._tree.names((self._prefix + folder).rstrip("/")))
 
     def read(self, path: str) -> bytes:
         """The content of a regular file."""
@@ -145,14 +156,37 @@ class Gate:
         """Count the entry and return it. Raises ``EntryError``."""
         self.count += 1
         self.total += entry.size
-        if self.count > MAX_ENTRIES:
-            raise EntryError(f"the tree has more than {MAX_ENTRIES} files")
+        check_count(self.count)
         if self.total > MAX_TOTAL:
             raise EntryError(f"the files of the tree are larger than {MAX_TOTAL} bytes together")
-        if entry.path.count("/") > MAX_DEPTH:
-            shown = entry.path[:80]
-            raise EntryError(f"{shown!r}…: folders are nested more than {MAX_DEPTH} deep")
+        check_depth(entry.path)
         return entry
+
+
+def check_count(count: int) -> None:
+    """Raise ``EntryError`` if a tree has that many files and cannot."""
+    if count > MAX_ENTRIES:
+        raise EntryError(f"the tree has more than {MAX_ENTRIES} files")
+
+
+def check_depth(path: str) -> None:
+    """Raise ``EntryError`` for a path that is too deep."""
+    if path.count("/") > MAX_DEPTH:
+        raise EntryError(f"{path[:80]!r}…: folders are nested more than {MAX_DEPTH} deep")
+
+
+def below(entries: Iterable[Entry], folder: str) -> Iterable[Entry]:
+    """The entries below a folder; all of them if it is empty."""
+    return (
+        (entry for entry in entries if entry.path.startswith(f"{folder}/")) if folder else entries
+    )
+
+
+def names_in(entries: Iterable[Entry], folder: str) -> tuple[str, ...]:
+    """The names right in a folder, sorted; those of folders end in ``/``."""
+    start = len(folder) + 1 if folder else 0
+    parts = (entry.path[start:].partition("/") for entry in below(entries, folder))
+    return tuple(sorted({name + slash for name, slash, _ in parts if name}))
 
 
 def check_readable(entry: Entry | None, path: str) -> Entry:

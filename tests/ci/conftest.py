@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from ci.trees import Entry, check_readable
+from ci.trees import Entry, below, check_readable, names_in
 
 GOOD_TOPOLOGY = """\
 tosca_definitions_version: alien_dsl_3_0_0
@@ -95,11 +95,15 @@ class MemoryTree:
     modes: Mapping[str, int] = field(default_factory=dict)
     id: str = "memory"
 
-    def entries(self) -> list[Entry]:
-        return [
+    def entries(self, folder: str = "") -> list[Entry]:
+        entries = [
             Entry(path, self.modes.get(path, 0o100644), len(content))
             for path, content in sorted(self.files.items())
         ]
+        return list(below(entries, folder))
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        return names_in(self.entries(), folder)
 
     def read(self, path: str) -> bytes:
         listed = {entry.path: entry for entry in self.entries()}

@@ -113,7 +113,7 @@ def test_a_tree_bomb_is_stopped_while_it_is_listed(repository, store: GitStore) 
     commit = repository.git("commit-tree", "-m", "bomb", made)
     begin = time.monotonic()
     with pytest.raises(EntryError, match="more than"):
-        store.tree(commit)
+        store.tree(commit).entries()
     assert time.monotonic() - begin < 20
 
 
@@ -125,7 +125,7 @@ def test_deep_heavy_and_unreadable_names_are_stopped(
     for _ in range(200):
         deep = repository.git("mktree", stdin=f"040000 tree {deep}\td\n".encode())
     with pytest.raises(EntryError, match="deep"):
-        store.tree(repository.git("commit-tree", "-m", "deep", deep))
+        store.tree(repository.git("commit-tree", "-m", "deep", deep)).entries()
     name = repository.commit_tree(f"100644 blob {blob}\t".encode() + b"\xff\0")
     with pytest.raises(EntryError, match="not UTF-8"):
         store.tree(name)
@@ -134,7 +134,7 @@ def test_deep_heavy_and_unreadable_names_are_stopped(
         store.tree(long)
     monkeypatch.setattr(trees, "MAX_TOTAL", 40)
     with pytest.raises(EntryError, match="larger than 40"):
-        store.tree(repository.commit({"heavy": "x" * 41}))
+        store.tree(repository.commit({"heavy": "x" * 41})).entries()
 
 
 def test_export_writes_files_of_the_commit_and_no_repository(
@@ -174,7 +174,7 @@ def test_replaced_objects_do_not_replace(repository, store: GitStore) -> None:
 def test_reading_goes_on_after_the_reader_was_ended(repository, store: GitStore) -> None:
     tree = store.tree(repository.commit({"a": "1", "b": "2"}))
     assert tree.read("a") == b"1"
-    process = store._blobs._process
+    process = store._objects._contents._process
     assert process is not None
     process._process.kill()
     assert tree.read("b") == b"2"

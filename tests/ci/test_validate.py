@@ -45,7 +45,7 @@ def test_an_error_met_while_reading_is_said_once(tree, registry_files) -> None:
 
 def test_a_tree_that_cannot_be_listed_is_a_finding(tree) -> None:
     class Endless(tree):
-        def entries(self) -> list[Entry]:
+        def entries(self, folder: str = "") -> list[Entry]:
             return [self.gate.passed(Entry(f"w/{n}", 0o100644, 1)) for n in range(10**6)]
 
     from ci.trees import Gate

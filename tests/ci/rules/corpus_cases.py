@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ci.trees import Entry, check_readable
+from ci.trees import Entry, below, check_readable, names_in
 
 CORPUS = Path(__file__).parent / "corpus"
 KEYS = {
@@ -38,11 +38,15 @@ class Files:
     sizes: Mapping[str, int] = field(default_factory=dict)
     id: str = "memory"
 
-    def entries(self) -> tuple[Entry, ...]:
-        return tuple(
+    def entries(self, folder: str = "") -> tuple[Entry, ...]:
+        entries = (
             Entry(path, self.modes.get(path, 0o100644), self.sizes.get(path, len(data)))
             for path, data in sorted(self.files.items())
         )
+        return tuple(below(entries, folder))
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        return names_in(self.entries(), folder)
 
     def read(self, path: str) -> bytes:
         listed = {entry.path: entry for entry in self.entries()}

@@ -195,7 +195,7 @@ def test_the_good_ones_have_nothing_to_report(tree, registry_files) -> None:
 
 def test_large_files_are_warned_of_and_then_refused(tree) -> None:
     class Heavy(tree):
-        def entries(self) -> list[Entry]:
+        def entries(self, folder: str = "") -> list[Entry]:
             sizes = {"demo/data/a": 6 * 2**20, "demo/data/b": MAX_READ + 1}
             return [Entry(path, 0o100644, sizes.get(path, 1)) for path in sorted(self.files)]
 
