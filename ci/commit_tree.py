@@ -45,16 +45,20 @@ class CommitTree:
             self._listed[folder] = tuple(gate.passed(self._entry(p, item)) for p, item in found)
         return self._listed[folder]
 
+    def find(self, path: str) -> Entry | None:
+        """The entry at a path; None for a folder, or if there is nothing."""
+        item = self._item(path)
+        if item is None or item.is_folder:
+            return None
+        self._measure([item])
+        return self._entry(path, item)
+
     def read(self, path: str) -> bytes:
         """The content of a regular file."""
-        parent, _, name = path.rpartition("/")
-        item = self._folder(parent).get(name)
-        if item is None or item.is_folder:
-            raise EntryError("there is no such file", path=path)
-        self._measure([item])
-        check_readable(self._entry(path, item), path)
+        item = self._item(path)
+        check_readable(self.find(path), path)
         try:
-            return self._objects.blob(item.id)
+            return self._objects.blob(item.id if item else "")
         except EntryError as error:
             raise EntryError(error.message, path=path) from None
 
@@ -92,6 +96,10 @@ class CommitTree:
             self._load(deeper)
             todo, folders = list(deeper), folders + len(deeper)
         return found
+
+    def _item(self, path: str) -> TreeItem | None:
+        parent, _, name = path.rpartition("/")
+        return self._folder(parent).get(name)
 
     def _known(self, folder: str) -> _Folder:
         return self._folders.get(folder, {})

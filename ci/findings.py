@@ -43,18 +43,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings of one validation, in the order of files, and counts (``errors``, …)."""
+    """All findings of one validation, in the order of files, and counts (``errors``, …).
+
+    ``affected`` names the workflows that use what changed in the Software Catalogue.
+    """
 
     findings: tuple[Finding, ...]
     summary: Mapping[str, int] = field(default_factory=dict)
+    affected: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, findings: Iterable[Finding], **counts: int) -> Report:
+    def of(
+        cls, findings: Iterable[Finding], *, affected: Iterable[str] = (), **counts: int
+    ) -> Report:
         """Sort the findings, drop repeated ones, count them."""
         kept = sorted(set(findings), key=_order)
         errors = sum(finding.severity is Severity.ERROR for finding in kept)
         numbers = {"errors": errors, "warnings": len(kept) - errors, **counts}
-        return cls(tuple(kept), numbers)
+        return cls(tuple(kept), numbers, tuple(sorted(affected)))
 
     @property
     def passed(self) -> bool:
@@ -62,15 +68,19 @@ class Report:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """``{"findings": […], "summary": {…}}``: plain JSON values."""
+        """``{"findings": […], "summary": {…}, "affected": […]}``: plain JSON values."""
         findings = [asdict(f) | {"severity": f.severity.value} for f in self.findings]
-        return {"findings": findings, "summary": dict(self.summary)}
+        return {
+            "findings": findings,
+            "summary": dict(self.summary),
+            "affected": list(self.affected),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
         """What ``to_dict`` gave."""
         found = (Finding(**{**f, "severity": Severity(f["severity"])}) for f in data["findings"])
-        return cls(tuple(found), dict(data["summary"]))
+        return cls(tuple(found), dict(data["summary"]), tuple(data.get("affected", ())))
 
 
 def _order(finding: Finding) -> tuple[str, int, int, str, str]:

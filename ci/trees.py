@@ -70,6 +70,9 @@ class Tree(Protocol):
     def names(self, folder: str = "") -> Iterable[str]:
         """The names right in a folder, sorted; those of folders end in ``/``."""
 
+    def find(self, path: str) -> Entry | None:
+        """The entry at a path; None for a folder, or if there is nothing."""
+
     def read(self, path: str) -> bytes:
         """The content of a regular file. Raises ``EntryError``: missing, no file, too large."""
 
@@ -98,6 +101,10 @@ class FolderTree:
     def names(self, folder: str = "") -> tuple[str, ...]:
         """The names right in a folder, sorted; those of folders end in ``/``."""
         return names_in(self._listing.values(), folder)
+
+    def find(self, path: str) -> Entry | None:
+        """The entry at a path; None for a folder, or if there is nothing."""
+        return self._listing.get(path)
 
     def read(self, path: str) -> bytes:
         """The content of a regular file that is listed."""
@@ -140,6 +147,11 @@ class SubTree:
     def names(self, folder: str = "") -> tuple[str, ...]:
         """The names right in a folder; those of folders end in ``/``."""
         return tuple(self._tree.names((self._prefix + folder).rstrip("/")))
+
+    def find(self, path: str) -> Entry | None:
+        """The entry at a path; None for a folder, or if there is nothing."""
+        found = self._tree.find(self._prefix + path)
+        return replace(found, path=path) if found else None
 
     def read(self, path: str) -> bytes:
         """The content of a regular file."""

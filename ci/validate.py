@@ -6,10 +6,12 @@ Fast, offline and pure: nothing of the tree is executed, and only what a rule as
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from ci.catalog import PACKAGES, Catalog, is_catalog
+from ci.dependents import dependent_packages, dependent_workflows, folders_of, users_of
 from ci.errors import EntryError
 from ci.findings import Finding, Report
 from ci.registry import Registry, Workflow
@@ -18,14 +20,18 @@ from ci.rules import (
     FILES,
     STEPS,
     TOPOLOGIES,
+    USERS,
     WORKFLOWS,
     Context,
     Rule,
     SourceFile,
     TopologyOf,
+    User,
+    all_rules,
 )
 from ci.rules import PACKAGES as PACKAGE_RULES
 from ci.trees import Entry, Tree
+from ci.validation_settings import validation_settings_of
 
 UNREADABLE = "entry/unreadable"
 _LARGEST = 1024 * 1024  # bytes of a file whose content is judged
@@ -40,40 +46,110 @@ def validate(
     catalog: Tree | None = None,
     sites: Collection[str] | None = None,
     changed: Collection[str] | None = None,
+    settings: Tree | None = None,
+    before: Tree | None = None,
+    registry: Tree | None = None,
 ) -> Report:
     """Judge a Workflow Registry, or a Software Catalogue (a tree with ``packages/``).
 
     Args:
-        tree: what is judged.
+        tree: what is judged: of a pull request, what main would be once it is merged.
         catalog: the Software Catalogue that specs are looked up in; None: they are not.
         sites: names of the sites there are; None: names of sites are not judged.
-        changed: paths that changed; only files, workflows and packages touched by them are
-            judged. None: everything.
+        changed: paths that changed; only files, workflows and packages touched by them, and what
+            depends on these, are judged. None: everything.
+        settings: the tree whose ``validation.yaml`` counts, which is main's; None: ``tree``.
+        before: for a Software Catalogue, what main has: then what breaks is what is new.
+        registry: the Workflow Registry that uses the catalogue: then the report names the
+            workflows that are affected, and what breaks in them.
 
     Never raises for what is in a tree; a tree that cannot be listed is one finding.
     """
+    rules = {rule.id: rule.optional for rule in all_rules()}
     try:
-        entries = tuple(tree.entries())
+        off = validation_settings_of(settings or tree, rules).off
         known = Catalog(catalog) if catalog is not None else None
-        context = Context(Registry(tree), known, sites)
-        judged = entries if changed is None else _touched(entries, changed)
-        found = [*_run(FILES, judged, context), *_judge_contents(tree, judged, context)]
-        if is_catalog(tree):
-            names = _names(changed, depth=1, under=PACKAGES)
-            packages = [p for n, p in Catalog(tree).packages.items() if names is None or n in names]
-            for package in packages:
-                found += _run(PACKAGE_RULES, package, context)
-            return _report(found, packages=len(packages), files=len(judged))
-        names = _names(changed, depth=0)
-        workflows = [
-            w for n, w in context.registry.workflows.items() if names is None or n in names
-        ]
-        for workflow in workflows:
-            found += _judge_workflow(workflow, context)
+        context = Context(Registry(tree), known, sites, rules, frozenset(off))
+        entries = tuple(tree.entries()) if changed is None else _touched(tree, changed)
+        found = [*_run(FILES, entries, context), *_judge_contents(tree, entries, context)]
+        if not is_catalog(tree):
+            return _judge_registry(changed, context, found, len(entries))
+        mine = Catalog(tree)
+        names = _packages(mine, changed, before)
+        users = [] if registry is None else _users(registry, mine, before, names, context)
+        for user in users:
+            found += _run(USERS, user, context)
+        return _judge_catalog(mine, names, context, found, files=len(entries), users=users)
     except EntryError as error:
         return Report.of([Finding.of(error, UNREADABLE)])
-    steps = sum(len(workflow.steps) for workflow in workflows)
-    return _report(found, workflows=len(workflows), steps=steps, files=len(judged))
+
+
+def judge_workflow(workflow: Workflow, context: Context) -> Iterator[Finding]:
+    """All rules on a workflow, its topologies and its steps."""
+    yield from _run(WORKFLOWS, workflow, context)
+    for path in workflow.topology_files:
+        try:
+            topology = context.registry.topology(path)
+        except EntryError:
+            continue  # a finding of the workflow's rules
+        if topology is not None:
+            yield from _run(TOPOLOGIES, TopologyOf(topology, workflow), context)
+    for step in workflow.steps.values():
+        yield from _run(STEPS, step, context)
+
+
+def _judge_registry(
+    changed: Collection[str] | None, context: Context, found: list[Finding], files: int
+) -> Report:
+    registry = context.registry
+    names = registry.workflows if changed is None else dependent_workflows(registry, changed)
+    steps = 0
+    for name in sorted(names):
+        found += judge_workflow(registry.workflows[name], context)
+        steps += len(registry.workflows[name].steps)
+    return _report(found, workflows=len(names), steps=steps, files=files)
+
+
+def _packages(
+    catalog: Catalog, changed: Collection[str] | None, before: Tree | None
+) -> Collection[str]:
+    """The names of the packages that changed or are gone, and of those that depend on them."""
+    if changed is None:
+        gone = Catalog(before).packages if before is not None else ()
+        return {*catalog.packages, *gone}
+    return dependent_packages(catalog, folders_of(changed, PACKAGES))
+
+
+def _users(
+    registry: Tree, catalog: Catalog, before: Tree | None, names: Collection[str], context: Context
+) -> list[User]:
+    """The workflows that use the packages, each with what is wrong with it only now."""
+    now, then = (
+        replace(context, registry=Registry(registry), catalog=known)
+        for known in (catalog, Catalog(before) if before is not None else None)
+    )
+    found = []
+    for workflow in users_of(now.registry, names):
+        old = {_gist(f) for f in judge_workflow(workflow, then)} if before is not None else None
+        new = [f for f in judge_workflow(workflow, now) if old is not None and _gist(f) not in old]
+        found.append(User(workflow, names, tuple(new)))
+    return found
+
+
+def _judge_catalog(
+    catalog: Catalog,
+    names: Collection[str],
+    context: Context,
+    found: list[Finding],
+    *,
+    files: int,
+    users: Sequence[User],
+) -> Report:
+    there = sorted(set(names) & set(catalog.packages))
+    for name in there:
+        found += _run(PACKAGE_RULES, catalog.packages[name], context)
+    affected = [user.workflow.name for user in users]
+    return _report(found, affected, packages=len(there), files=files)
 
 
 def _judge_contents(tree: Tree, entries: Iterable[Entry], context: Context) -> Iterator[Finding]:
@@ -87,47 +163,28 @@ def _judge_contents(tree: Tree, entries: Iterable[Entry], context: Context) -> I
             yield from _run(CONTENTS, subject, context)
 
 
-def _judge_workflow(workflow: Workflow, context: Context) -> Iterator[Finding]:
-    yield from _run(WORKFLOWS, workflow, context)
-    for path in workflow.topology_files:
-        try:
-            topology = context.registry.topology(path)
-        except EntryError:
-            continue  # a finding of the workflow's rules
-        if topology is not None:
-            yield from _run(TOPOLOGIES, TopologyOf(topology, workflow), context)
-    for step in workflow.steps.values():
-        yield from _run(STEPS, step, context)
-
-
 def _run(rules: Iterable[type[Rule[S]]], subject: S, context: Context) -> Iterator[Finding]:
     """All rules on one subject; an error that a rule met while reading is a finding too."""
     for rule in rules:
+        if rule.id in context.off and rule.optional:
+            continue
         try:
             yield from islice(rule(context).check(subject), _MOST)
         except EntryError as error:
             yield Finding.of(error, UNREADABLE)
 
 
-def _report(found: Sequence[Finding], **counts: int) -> Report:
+def _report(found: Sequence[Finding], affected: Sequence[str] = (), **counts: int) -> Report:
     """Leave out what was met while reading where a rule has said the same with its own id."""
     said = {_gist(finding) for finding in found if finding.rule != UNREADABLE}
     kept = [f for f in found if f.rule != UNREADABLE or _gist(f) not in said]
-    return Report.of(kept, **counts)
+    return Report.of(kept, affected=affected, **counts)
 
 
 def _gist(finding: Finding) -> tuple[Any, ...]:
     return (finding.path, finding.line, finding.column, finding.message)
 
 
-def _touched(entries: Iterable[Entry], changed: Collection[str]) -> tuple[Entry, ...]:
-    paths = set(changed)
-    return tuple(entry for entry in entries if entry.path in paths)
-
-
-def _names(changed: Collection[str] | None, depth: int, under: str = "") -> set[str] | None:
-    """The folders at this depth that hold a changed path; None: all."""
-    if changed is None:
-        return None
-    parts = (path.split("/") for path in changed)
-    return {p[depth] for p in parts if len(p) > depth + 1 and (not under or p[0] == under)}
+def _touched(tree: Tree, changed: Collection[str]) -> tuple[Entry, ...]:
+    found = (tree.find(path) for path in sorted(changed))
+    return tuple(entry for entry in found if entry is not None)

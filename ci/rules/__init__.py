@@ -7,15 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from ci.rules import contents, environments, files, images, packages, topologies, workflows
-from ci.rules.base import Context, Rule, SourceFile, TopologyOf
+from ci.rules import (
+    breakage,
+    code,
+    contents,
+    environments,
+    files,
+    images,
+    packages,
+    settings,
+    topologies,
+    workflows,
+)
+from ci.rules.base import ContentRule, Context, Rule, SourceFile, StepRule, TopologyOf, User
 
 FILES = files.RULES
-CONTENTS = contents.RULES
+CONTENTS: tuple[type[ContentRule], ...] = (*contents.RULES, *settings.RULES)
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)
-STEPS = environments.RULES
+STEPS: tuple[type[StepRule], ...] = (*environments.RULES, *code.RULES)
 PACKAGES = packages.RULES
+USERS = breakage.RULES
 
 __all__ = [
     "CONTENTS",
@@ -23,16 +35,26 @@ __all__ = [
     "PACKAGES",
     "STEPS",
     "TOPOLOGIES",
+    "USERS",
     "WORKFLOWS",
     "Context",
     "Rule",
     "SourceFile",
     "TopologyOf",
+    "User",
     "all_rules",
 ]
 
 
 def all_rules() -> list[type[Rule[Any]]]:
     """Every rule, by id."""
-    rules: list[type[Rule[Any]]] = [*FILES, *CONTENTS, *WORKFLOWS, *TOPOLOGIES, *STEPS, *PACKAGES]
+    rules: list[type[Rule[Any]]] = [
+        *FILES,
+        *CONTENTS,
+        *WORKFLOWS,
+        *TOPOLOGIES,
+        *STEPS,
+        *PACKAGES,
+        *USERS,
+    ]
     return sorted(rules, key=lambda rule: rule.id)

@@ -8,13 +8,13 @@ findings. It may let an ``EntryError`` of a reader pass: the engine reports it (
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import cleandoc
 from typing import ClassVar, Generic, TypeVar
 
-from ci.catalog import Catalog, Package
+from ci.catalog import PACKAGES, Catalog, Package
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located
@@ -32,6 +32,8 @@ class Context:
     registry: Registry
     catalog: Catalog | None = None
     sites: Collection[str] | None = None
+    rules: Mapping[str, bool] = field(default_factory=dict)  # id to whether it may be off
+    off: Collection[str] = ()  # ids of those that are
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,20 @@ class TopologyOf:
 
     topology: Topology
     workflow: Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A workflow that uses packages that changed, and what is wrong with it only since then."""
+
+    workflow: Workflow
+    packages: Collection[str]
+    new: tuple[Finding, ...]
+
+    def package_of(self, finding: Finding) -> str:
+        """The folder of the package that a finding names, as far as can be told."""
+        named = [name for name in sorted(self.packages, key=len) if name in finding.message]
+        return f"{PACKAGES}/{named[-1]}" if named else PACKAGES
 
 
 @dataclass(frozen=True)
@@ -132,6 +148,10 @@ class TopologyRule(Rule[TopologyOf], ABC):
 
 class StepRule(Rule[Step], ABC):
     """A rule on a step."""
+
+
+class UserRule(Rule[User], ABC):
+    """A rule on a workflow that uses what changed in the Software Catalogue."""
 
 
 class PackageRule(Rule[Package], ABC):

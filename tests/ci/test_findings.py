@@ -37,6 +37,7 @@ def test_the_json_has_the_fields_that_programs_rely_on() -> None:
             }
         ],
         "summary": {"errors": 1, "warnings": 0},
+        "affected": [],
     }
 
 

@@ -48,6 +48,9 @@ class Files:
     def names(self, folder: str = "") -> tuple[str, ...]:
         return names_in(self.entries(), folder)
 
+    def find(self, path: str) -> Entry | None:
+        return {entry.path: entry for entry in self.entries()}.get(path)
+
     def read(self, path: str) -> bytes:
         listed = {entry.path: entry for entry in self.entries()}
         check_readable(listed.get(path), path)

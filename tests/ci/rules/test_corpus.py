@@ -14,8 +14,11 @@ SITES = ("alpha", "beta")
 
 
 def judged(case: Case, tree: Files) -> list[tuple[str, str, int]]:
-    catalog = None if case.in_catalog else Files(good_tree("catalog"))
-    report = validate(tree, catalog=catalog, sites=SITES)
+    catalog, registry = Files(good_tree("catalog")), Files(good_tree("registry"))
+    if case.in_catalog:
+        report = validate(tree, before=catalog, registry=registry)
+    else:
+        report = validate(tree, catalog=catalog, sites=SITES)
     print(render_text(report))
     return [(finding.rule, finding.path, finding.line) for finding in report.findings]
 
@@ -34,6 +37,12 @@ def test_nothing_is_wrong_with_the_good_trees(name: str) -> None:
     assert not report.findings, render_text(report)
 
 
-def test_there_is_a_case_for_every_rule() -> None:
-    known = {rule.id for rule in all_rules()}
-    assert {case.rule for case in CASES} >= known
+def test_every_rule_has_an_id_documentation_and_a_case() -> None:
+    ids = [rule.id for rule in all_rules()]
+    assert len(set(ids)) == len(ids)
+    assert {case.rule for case in CASES} == set(ids)
+    for rule in all_rules():
+        assert rule.documentation()
+        subject, _, what = rule.id.partition("/")
+        assert subject
+        assert what

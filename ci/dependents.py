@@ -1,0 +1,101 @@
+"""Who depends on what changed: inside a registry, inside the catalogue, and across the two.
+
+Names are looked for in the bytes first, so that of a thousand workflows only those are parsed that
+can be meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from ci.catalog import Catalog
+from ci.errors import EntryError
+from ci.registry import NO_WORKFLOWS, Registry, Step, Workflow
+from ci.trees import Tree
+
+TYPES = "types"
+
+
+def folders_of(paths: Collection[str], under: str = "") -> set[str]:
+    """The names of the folders (right below ``under``) that hold one of the paths."""
+    start = f"{under}/" if under else ""
+    inside = (path[len(start) :] for path in paths if path.startswith(start))
+    return {path.split("/")[0] for path in inside if "/" in path}
+
+
+def dependent_workflows(registry: Registry, changed: Collection[str]) -> set[str]:
+    """Workflows that a change touches or may break.
+
+    Those it lies in; if files are gone, those whose topologies name the workflow that they were of
+    (an image of another's step); all that have topologies if types of the registry changed.
+    """
+    touched = folders_of(changed) - NO_WORKFLOWS
+    found = {name for name in touched if name in registry.workflows}
+    if any(path.startswith(f"{TYPES}/") for path in changed):
+        return set(registry.workflows)
+    gone = folders_of([path for path in changed if registry.tree.find(path) is None])
+    words = [name.encode() for name in gone - NO_WORKFLOWS]
+    for name, workflow in registry.workflows.items() if words else ():
+        if name not in found and mentions(registry.tree, workflow.topology_files, words):
+            found.add(name)
+    return found
+
+
+def dependent_packages(catalog: Catalog, names: Collection[str]) -> set[str]:
+    """The packages of these names and all whose recipes depend on them, however indirectly."""
+    recipes = {
+        name: catalog.tree.read(f"{package.path}/package.py")
+        for name, package in catalog.packages.items()
+        if package.has_recipe
+    }
+    found, new = set(names), set(names)
+    while new:
+        new = {
+            name for name, recipe in recipes.items() if name not in found and _needs(recipe, new)
+        }
+        found |= new
+    return found
+
+
+def users_of(registry: Registry, packages: Collection[str]) -> Iterator[Workflow]:
+    """The workflows with a step that names one of the packages, in an environment or in code.
+
+    That is a spec or an easyconfig that begins with the name, or ``<name>/<file>.json``.
+    """
+    names = b"|".join(re.escape(name.encode()) for name in sorted(packages))
+    spec = re.compile(rb"(?:^|[\s\"'^\[,])(?:%b)(?![A-Za-z0-9_])" % names, re.MULTILINE)
+    invocation = re.compile(rb"(?:^|[/\"'])(?:%b)/[\w.-]+\.json" % names)
+    for workflow in registry.workflows.values() if packages else ():
+        if any(_uses(registry.tree, step, spec, invocation) for step in workflow.steps.values()):
+            yield workflow
+
+
+def _uses(tree: Tree, step: Step, spec: re.Pattern[bytes], invocation: re.Pattern[bytes]) -> bool:
+    code = [name for name in sorted(step.names) if name.endswith(".py")]
+    wanted = [*((n, spec) for n in step.environment_files), *((n, invocation) for n in code)]
+    for name, pattern in wanted:
+        try:
+            if pattern.search(tree.read(f"{step.path}/{name}")):
+                return True
+        except EntryError:
+            continue  # a rule says what is wrong
+    return False
+
+
+def mentions(tree: Tree, paths: Collection[str], words: Collection[bytes]) -> bool:
+    """Whether one of the words is in one of the files."""
+    for path in paths:
+        try:
+            data = tree.read(path)
+        except EntryError:
+            continue  # a rule says what is wrong
+        if any(word in data for word in words):
+            return True
+    return False
+
+
+def _needs(recipe: bytes, names: Collection[str]) -> bool:
+    """Whether a recipe has text that begins like a spec of one of the packages."""
+    quoted = (rb"""["']%b(?![a-z0-9_-])""" % re.escape(name.encode()) for name in names)
+    return any(re.search(pattern, recipe) for pattern in quoted)

@@ -1,0 +1,109 @@
+"""Rules on a step's code: what it refers to outside itself."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+from collections.abc import Iterator
+
+from ci.catalog import Catalog
+from ci.errors import EntryError
+from ci.findings import Finding, Severity
+from ci.located import Located, nearest
+from ci.python_source import parse_python
+from ci.registry import Step
+from ci.rules.base import StepRule
+
+_LARGEST = 1024 * 1024  # bytes of a file that is looked at
+
+
+class UnknownInvocation(StepRule):
+    """``@software(config_file=…)`` names an invocation that exists.
+
+    Either one of the Software Catalogue (``SW_CATALOG + "/kratos/fom.json"``, a package and a file
+    of it) or a file of the step. Otherwise the task fails when it is called for the first time,
+    after the queue and the stage-in. A path that is put together while the program runs is not
+    judged.
+    """
+
+    id = "code/unknown-invocation"
+
+    def check(self, subject: Step) -> Iterator[Finding]:
+        """Look every name up, where the catalogue is known."""
+        catalog = self.context.catalog
+        for name in sorted(subject.names) if catalog is not None else ():
+            if name.endswith(".py"):
+                for expression in _config_files(self._source(subject, name)):
+                    place = Located(None, f"{subject.path}/{name}", expression.lineno)
+                    yield from self._unknown(expression, place, subject, catalog)
+
+    def _source(self, step: Step, name: str) -> bytes:
+        path = f"{step.path}/{name}"
+        entry = self.context.registry.tree.find(path)
+        small = entry is not None and entry.size <= _LARGEST
+        return self.context.registry.tree.read(path) if small else b""
+
+    def _unknown(
+        self, expression: ast.expr, place: Located, step: Step, catalog: Catalog | None
+    ) -> Iterator[Finding]:
+        path = _literal_end(expression)
+        folder, file = posixpath.split(path)
+        package = posixpath.basename(folder)
+        if not file.endswith(".json") or catalog is None or _is_in_step(path, step):
+            return
+        place = Located(None, place.path, place.line, expression.col_offset + 1)
+        if package in catalog.packages:
+            known = [posixpath.basename(p) for p in catalog.packages[package].invocation_files]
+            if file not in known:
+                message = f"package {package} of the Software Catalogue has no invocation {file!r}"
+                yield self.at(place, message, nearest(file, known))
+        elif isinstance(expression, ast.Constant) or not package:
+            message = f"neither the step nor the Software Catalogue has {path!r}"
+            yield self.at(place, message, "a path in the step, or <catalogue>/<package>/<file>")
+        else:
+            message = f"the Software Catalogue has no package {package!r}"
+            hint = nearest(package, catalog.packages)
+            yield self.at(place, message, hint, Severity.WARNING)
+
+
+def _config_files(source: bytes) -> Iterator[ast.expr]:
+    """The ``config_file`` of every ``@software`` of a module that can be parsed."""
+    if b"software" not in source:
+        return
+    try:
+        module = parse_python(source, "")
+    except EntryError:
+        return  # another rule's finding
+    for node in ast.walk(module):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for call in node.decorator_list:
+                if isinstance(call, ast.Call) and _is_software(call.func):
+                    named = [k.value for k in call.keywords if k.arg == "config_file"]
+                    yield from named or call.args[:1]
+
+
+def _is_software(function: ast.expr) -> bool:
+    name = function.attr if isinstance(function, ast.Attribute) else function
+    return name == "software" or (isinstance(name, ast.Name) and name.id == "software")
+
+
+def _literal_end(expression: ast.expr) -> str:
+    """The text that a path ends in, as far as it is written out: ``ROOT + "/a/b"`` has ``/a/b``."""
+    if isinstance(expression, ast.Constant):
+        return expression.value if isinstance(expression.value, str) else ""
+    if isinstance(expression, ast.BinOp) and isinstance(expression.op, (ast.Add, ast.Div)):
+        return _literal_end(expression.right)
+    if isinstance(expression, ast.Call) and expression.args:  # os.path.join, Path
+        texts = [_literal_end(argument) for argument in expression.args]
+        return posixpath.join(*(text for text in texts if text)) if any(texts) else ""
+    if isinstance(expression, ast.JoinedStr) and expression.values:
+        return _literal_end(expression.values[-1])
+    return ""
+
+
+def _is_in_step(path: str, step: Step) -> bool:
+    end = posixpath.normpath(path).lstrip("/").removeprefix(f"{step.name}/")
+    return any(name == end or name.endswith(f"/{end}") for name in step.names)
+
+
+RULES = (UnknownInvocation,)
