@@ -78,6 +78,10 @@ class CommitTree:
             todo = deeper
         return tuple(sorted(changed))
 
+    def same(self, other: CommitTree, path: str) -> bool:
+        """Whether a path is the same file in both, or in neither."""
+        return self._item(path) == other._item(path)
+
     def _below(self, folder: str) -> list[tuple[str, TreeItem]]:
         self._folder(folder)
         found: list[tuple[str, TreeItem]] = []

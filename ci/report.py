@@ -35,6 +35,8 @@ def render_text(report: Report, *, colour: bool = False) -> str:
         lines.append(f"{place}{word} {_printable(finding.message)}")
         if finding.hint:
             lines.append(f"    {_printable(finding.hint)}")
+    if report.affected:
+        lines.append(f"affects workflows: {_printable(', '.join(report.affected))}")
     return "\n".join([*lines, summary(report)]) + "\n"
 
 
@@ -45,14 +47,16 @@ def render_json(report: Report) -> str:
 
 def render_markdown(report: Report) -> str:
     """For a comment: a table. Nothing in it is a link, a mention or markup of a contributor."""
+    affected = [_code(name) for name in report.affected]
+    last = ["", f"Affects workflows: {', '.join(affected)}"] if affected else []
     if not report.findings:
-        return f"{summary(report)}\n"
+        return "\n".join([summary(report), *last]) + "\n"
     lines = [f"**{summary(report)}**", "", "| where | what | rule |", "|---|---|---|"]
     for finding in report.findings:
         hint = f"<br>{_escaped(finding.hint)}" if finding.hint else ""
         what = f"{finding.severity}: {_escaped(finding.message)}{hint}"
         lines.append(f"| {_code(finding.place)} | {what} | {_code(finding.rule)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *last]) + "\n"
 
 
 def render_github(report: Report) -> str:

@@ -1,11 +1,9 @@
-"""``waas validate | plan | recipe | build | images``: on any checkout, before any push."""
+"""``waas plan | recipe | build | images``: on any checkout, before any push."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,52 +22,6 @@ _site = click.option("--site", help="A site of the service home.")
 _target = click.option(
     "--target", metavar="T", help="A YAML file, or platform=linux/amd64,microarchitecture=zen3,…"
 )
-
-
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@_catalog
-@click.option("--base", metavar="SHA", help="Judge only what changed since this commit …")
-@click.option("--head", metavar="SHA", help="… up to this one (with --base).")
-@click.option(
-    "--format", "shape", type=click.Choice(["text", "json", "github", "sarif"]), default="text"
-)
-def validate(
-    path: Path, catalog: Path | None, base: str | None, head: str | None, shape: str
-) -> None:
-    """Judge a registry checkout, offline: exit 0 clean, 1 errors found, 2 cannot run."""
-    from ci import report
-    from ci import validate as validation
-    from ci.findings import Report
-    from ci.gitstore import GitStore, find_git_dir
-    from ci.trees import FolderTree, Tree
-
-    if bool(base) != bool(head):
-        raise SettingsError("--base and --head go together")
-    changed: tuple[str, ...] | None = None
-    tree: Tree
-    if base and head:
-        git_dir = find_git_dir(path)
-        if git_dir is None:
-            raise SettingsError(f"{path} is not in a git repository", hint="leave --base away")
-        store = GitStore(git_dir)
-        first, last = store.resolve(base), store.resolve(head)
-        tree, changed = store.tree(last), store.changed_paths(first, last)
-    else:
-        tree = FolderTree(path)
-    found = validation.validate(
-        tree, catalog=FolderTree(catalog) if catalog else None, changed=changed
-    )
-    colour = sys.stdout.isatty()
-    renders: dict[str, Callable[[Report], str]] = {
-        "text": lambda found: report.render_text(found, colour=colour),
-        "json": report.render_json,
-        "github": report.render_github,
-        "sarif": report.render_sarif,
-    }
-    click.echo(renders[shape](found), nl=False)
-    if not found.passed:
-        raise click.exceptions.Exit(1)
 
 
 @click.command()

@@ -21,7 +21,7 @@ _COMMANDS = {
     "sites": "hooks.cli.sites:sites",
     "deployments": "hooks.cli.sites:deployments",
     # authors, on any checkout
-    "validate": "hooks.cli.author:validate",
+    "validate": "hooks.cli.validate:validate",
     "plan": "hooks.cli.author:plan",
     "recipe": "hooks.cli.author:recipe",
     "build": "hooks.cli.author:build",

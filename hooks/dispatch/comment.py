@@ -21,7 +21,7 @@ def text(
     """The comment's text."""
     verdict = "passed" if found.passed else "did not pass"
     lines = [f"pull request #{number}: {head[:10]} {verdict}", ""]
-    if found.findings:
+    if found.findings or found.affected:
         lines += [render_text(found).rstrip(), ""]
     if found.passed:
         lines += [*_plan_lines(plan, builds), ""]

@@ -10,12 +10,14 @@ from typing import Any
 
 from builder.build import BuildRequest, ImageService, Phase
 from builder.store import MAIN
+from ci.dependents import folders_of
 from ci.errors import EntryError, SiteError
 from ci.findings import Finding, Report, Severity
+from ci.merged_tree import merged
+from ci.pull_request import validate_pull_request
 from ci.registry import Registry
 from ci.report import summary
 from ci.trees import Tree
-from ci.validate import validate
 from hooks.config import SOFTWARE, WORKFLOWS
 from hooks.dispatch import comment, needs
 from hooks.dispatch.deployments import Deployments
@@ -64,20 +66,20 @@ class DispatchEffects:
 
     def _report(self, forge: Forge, repository: str, base: str, head: str) -> Report:
         store = forge.fetch(head)
-        changed = store.changed_paths(base, head)
-        found = validate(
-            store.tree(head),
-            catalog=self._catalog(repository),
+        other = self._main_of(WORKFLOWS if repository == SOFTWARE else SOFTWARE)
+        found = validate_pull_request(
+            store,
+            base,
+            head,
+            catalog=None if repository == SOFTWARE else other,
+            registry=other if repository == SOFTWARE else None,
             sites=self.sites.names(),
-            changed=changed,
         )
         return found if store.is_ancestor(base, head) else _with_behind_main(found)
 
     def _plan_pull(self, forge: Forge, base: str, head: str, scope: str) -> list[dict[str, Any]]:
-        store = forge.fetch(head)
-        changed = store.changed_paths(base, head)
-        names = {path.split("/")[0] for path in changed if "/" in path}
-        return self._plan(store.tree(head), scope, only=names)
+        tree, changed = merged(forge.fetch(head), base, head)
+        return self._plan(tree, scope, only=folders_of(changed))
 
     def _plan(
         self, tree: Tree, scope: str, *, only: set[str] | None = None
@@ -197,15 +199,13 @@ class DispatchEffects:
         """Record that it cannot be deployed."""
         self.deployments.mark(deployment, "FAILED", reason)
 
-    def _catalog(self, repository: str) -> Tree | None:
-        if repository == SOFTWARE:
-            return None
-        forge = self.forges[SOFTWARE]
+    def _main_of(self, repository: str) -> Tree | None:
+        forge = self.forges[repository]
         head = forge.heads().get("main")
         return forge.fetch(head).tree(head) if head else None
 
     def _catalog_files(self) -> dict[str, bytes]:
-        tree = self._catalog(WORKFLOWS)
+        tree = self._main_of(SOFTWARE)
         return needs.files_of(tree) if tree else {}
 
 

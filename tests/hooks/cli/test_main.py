@@ -105,8 +105,44 @@ def test_validate_says_where_and_how(tmp_path):
     assert done.returncode == 1
     assert "wf/step/eflows4hpc.yaml:3" in done.stdout
     found = json.loads(waas("validate", str(tmp_path), "--format", "json").stdout)
-    assert {"findings", "summary"} == set(found)
+    assert {"findings", "summary", "affected"} == set(found)
     assert waas("validate", str(tmp_path / "none")).returncode == 2
+
+
+def test_validate_judges_what_a_branch_would_change(tmp_path):
+    def git(*words):
+        name = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        return subprocess.run(
+            ["git", "-C", str(tmp_path), *name, *words], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    old, new = (tmp_path / "registry" / name / "step" for name in ("old", "new"))
+    old.mkdir(parents=True)
+    (old / "eflows4hpc.yaml").write_text("spak: 1\n")
+    git("init", "--quiet", "--initial-branch=main")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "old")
+    git("checkout", "--quiet", "-b", "topic")
+    new.mkdir(parents=True)
+    (new / "requirements.txt").write_text("numpy==2.0\n-r /etc/passwd\n")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "new")
+    arguments = ("validate", str(tmp_path / "registry"), "--base", "main")
+    done = waas(*arguments, "--format", "json")
+    assert done.returncode == 1, done.stderr
+    paths = {finding["path"] for finding in json.loads(done.stdout)["findings"]}
+    assert paths == {"new", "new/step/requirements.txt"}
+    assert waas(*arguments, "--head", "none").returncode == 2
+    assert "--base" in waas("validate", "--head", "x").stderr
+
+
+def test_validate_explains_a_rule():
+    done = waas("validate", "--explain", "topology/cycle")
+    assert done.returncode == 0
+    assert "topology/cycle (error)" in done.stdout
+    wrong = waas("validate", "--explain", "topology/cicle")
+    assert wrong.returncode == 2
+    assert "did you mean 'topology/cycle'?" in wrong.stderr
 
 
 def test_the_workflows_that_come_with_it_are_clean():

@@ -1,0 +1,52 @@
+"""A pull request judged: what main would be with it, by the rules that main has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ci.findings import Report
+from ci.gitstore import GitStore
+from ci.merged_tree import merged
+from ci.trees import SubTree, Tree
+from ci.validate import validate
+
+
+def validate_pull_request(
+    store: GitStore,
+    base: str,
+    head: str,
+    *,
+    folder: str = "",
+    catalog: Tree | None = None,
+    registry: Tree | None = None,
+    sites: Collection[str] | None = None,
+) -> Report:
+    """Judge what changes when ``head`` is merged into main at ``base``.
+
+    Args:
+        store: the repository.
+        base: main's commit, 40 hex digits.
+        head: the branch's commit, 40 hex digits.
+        folder: where in the repository the registry or catalogue lies; empty: it is all of it.
+        catalog: see ``ci.validate.validate``, as for the others.
+        registry: the Workflow Registry that uses the catalogue.
+        sites: names of the sites there are.
+
+    Raises ``EntryError`` if there is nothing to be judged: no common history, a conflict, a tree
+    that cannot be listed.
+    """
+    tree, changed = merged(store, base, head)
+    main: Tree = store.tree(base)
+    if folder:
+        start = f"{folder}/"
+        changed = tuple(p[len(start) :] for p in changed if p.startswith(start))
+        tree, main = SubTree(tree, folder), SubTree(main, folder)
+    return validate(
+        tree,
+        catalog=catalog,
+        sites=sites,
+        changed=changed,
+        settings=main,
+        before=main,
+        registry=registry,
+    )

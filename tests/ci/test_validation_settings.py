@@ -1,0 +1,38 @@
+import pytest
+
+from ci.errors import EntryError
+from ci.validation_settings import read_validation_settings, validation_settings_of
+
+RULES = {"a/b": True, "safe/rule": False}
+
+
+def read(text: str):
+    return read_validation_settings(text.encode(), "validation.yaml", RULES)
+
+
+def test_rules_are_off_for_a_reason() -> None:
+    assert read("off:\n  a/b: not here\n").off == {"a/b": "not here"}
+    assert read("").off == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("off: {a/c: x}", r"no rule 'a/c'.*did you mean 'a/b'"),
+        ("off: {safe/rule: x}", "cannot be switched off"),
+        ("off: {a/b: }", "must be text"),
+        ("off: {a/b: ' '}", "say why"),
+        ("off: [a/b]", "must be a mapping"),
+        ("of: {}", "unknown key"),
+        ("off: {a/b: x", "not YAML"),
+    ],
+)
+def test_mistakes_have_a_place(text: str, said: str) -> None:
+    with pytest.raises(EntryError, match=said) as caught:
+        read(text)
+    assert caught.value.line >= 1
+
+
+def test_what_cannot_be_read_switches_nothing_off(tree) -> None:
+    for files in ({}, {"validation.yaml": "off: ["}, {"validation.yaml": "off: {safe/rule: x}"}):
+        assert validation_settings_of(tree(files), RULES).off == {}
