@@ -14,6 +14,7 @@ from ci.rules import (
     environments,
     files,
     images,
+    names,
     packages,
     settings,
     topologies,
@@ -21,7 +22,7 @@ from ci.rules import (
 )
 from ci.rules.base import ContentRule, Context, Rule, SourceFile, StepRule, TopologyOf, User
 
-FILES = files.RULES
+FILES = (*files.RULES, *names.RULES)
 CONTENTS: tuple[type[ContentRule], ...] = (*contents.RULES, *settings.RULES)
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)

@@ -1,25 +1,28 @@
-"""Rules on the files of a tree, whatever they hold."""
+"""Rules on the files of a tree: what kinds of them there may be."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
+from ci.binaries import is_program_name, program_kind
 from ci.findings import Finding, Severity
+from ci.names import is_git_folder
 from ci.rules.base import FilesRule
 from ci.trees import MAX_READ, Entry
 
 _LARGE = 5 * 1024 * 1024  # bytes
-_BAD_CHARACTERS = frozenset('\\:*?"<>|')
+_PARTS_OF_GIT = frozenset({"HEAD", "objects", "refs"})
 
 
 class SymbolicLink(FilesRule):
     """A registry holds no symbolic links: where one points to is decided by whoever reads it.
 
-    Copy the file, or keep it in one place and name it there.
+    On a build host or a site it may lead to any file there. Copy the file, or keep it in one place
+    and name it there.
     """
 
     id = "files/symbolic-link"
+    optional = False
 
     def check(self, subject: Sequence[Entry]) -> Iterator[Finding]:
         """Report every symbolic link."""
@@ -29,15 +32,51 @@ class SymbolicLink(FilesRule):
 
 
 class Submodule(FilesRule):
-    """A registry holds no submodules: their content is not in the commit that is reviewed."""
+    """A registry holds no submodules: their content is not in the commit that is reviewed.
+
+    Neither does it hold a ``.gitmodules``, which tells git to fetch from addresses of its own. Put
+    the files here, or name a release of the other repository in the software environment.
+    """
 
     id = "files/submodule"
+    optional = False
 
     def check(self, subject: Sequence[Entry]) -> Iterator[Finding]:
-        """Report every submodule."""
+        """Report every submodule, and files that declare some."""
+        submodules = [e for e in subject if not e.is_file and not e.is_symlink]
+        for entry in submodules:
+            yield self.on(entry.path, "is a submodule", "put the files themselves here")
+        for entry in subject if not submodules else ():
+            if entry.is_file and entry.path.casefold().split("/")[-1] == ".gitmodules":
+                yield self.on(entry.path, "declares submodules", "remove it")
+
+
+class NestedRepository(FilesRule):
+    """No folder in a registry is a git repository of its own, or could be taken for one.
+
+    Git runs programs that a repository's configuration names (hooks, file system monitors). A
+    folder called ``.git`` in another spelling (``.GIT``, ``git~1``), or one that holds ``HEAD``,
+    ``objects`` and ``refs``, would bring such a configuration to everybody who works in it. Remove
+    the folder; the files of the other repository can be added without it.
+    """
+
+    id = "files/nested-repository"
+    optional = False
+
+    def check(self, subject: Sequence[Entry]) -> Iterator[Finding]:
+        """Look for git's folder by name, and for one that is laid out like it."""
+        reported: set[str] = set()
         for entry in subject:
-            if not entry.is_file and not entry.is_symlink:
-                yield self.on(entry.path, "is a submodule", "put the files themselves here")
+            for folder in _repositories(entry.path):
+                if folder not in reported and self._is_repository(folder):
+                    reported.add(folder)
+                    yield self.on(folder, "is a git repository inside the registry", "remove it")
+
+    def _is_repository(self, folder: str) -> bool:
+        if is_git_folder(folder.rpartition("/")[2]):
+            return True
+        names = set(self.context.registry.tree.names(folder))
+        return names >= {"HEAD", "objects/", "refs/"}
 
 
 class TooLarge(FilesRule):
@@ -57,51 +96,41 @@ class TooLarge(FilesRule):
                 yield self.on(entry.path, message, "stage it in instead", level)
 
 
-class UnportableName(FilesRule):
-    """Names must work on every system, and in every command line.
+class ExecutableBinary(FilesRule):
+    """A registry holds sources: no compiled programs, libraries or archives.
 
-    Refused are control characters, a backslash and ``: * ? " < > |``, a name that begins with
-    ``-`` (it reads as an option) or with or ends in a space, one that ends in a dot, one of more
-    than 200 bytes, and one whose accents are not composed (Unicode NFC).
+    Nobody can review what a binary does, and one that was built on one machine rarely runs on
+    another. Programs are built from their sources when the image is built: put them into a package
+    of the Software Catalogue, or compile them in ``post_inst.sh``. An archive is unpacked first.
     """
 
-    id = "files/unportable-name"
+    id = "files/executable-binary"
 
     def check(self, subject: Sequence[Entry]) -> Iterator[Finding]:
-        """Report bad names, each part of a path once per file."""
+        """Look at names, and at the beginning of files that may be run or have no suffix."""
         for entry in subject:
-            for part in entry.path.split("/"):
-                if reason := _unportable(part):
-                    yield self.on(entry.path, f"the name {part[:80]!r} {reason}", "rename it")
+            if entry.is_file and (kind := self._kind(entry)):
+                hint = "put the sources here, or make a package of it"
+                yield self.on(entry.path, f"is {kind}", hint)
+
+    def _kind(self, entry: Entry) -> str:
+        if kind := is_program_name(entry.path):
+            return kind
+        name = entry.path.rpartition("/")[2]
+        if entry.size <= MAX_READ and (entry.is_executable or "." not in name):
+            return program_kind(self.context.registry.tree.read(entry.path))
+        return ""
 
 
-class CaseCollision(FilesRule):
-    """Two names that differ in upper and lower case only are one file on some systems."""
-
-    id = "files/case-collision"
-
-    def check(self, subject: Sequence[Entry]) -> Iterator[Finding]:
-        """Compare the changed files with all there are."""
-        folded: dict[str, list[str]] = {}
-        for entry in self.context.registry.tree.entries():
-            folded.setdefault(entry.path.casefold(), []).append(entry.path)
-        for entry in subject:
-            others = [path for path in folded.get(entry.path.casefold(), ()) if path != entry.path]
-            if others:
-                message = f"differs from {others[0]!r} in upper and lower case only"
-                yield self.on(entry.path, message, "rename one of them")
+def _repositories(path: str) -> Iterator[str]:
+    """Folders that this path makes suspicious: git's own, and those that hold parts of one."""
+    parts = path.split("/")
+    for index, part in enumerate(parts):
+        if is_git_folder(part):
+            yield "/".join(parts[: index + 1])
+            return
+        if part in _PARTS_OF_GIT and index:
+            yield "/".join(parts[:index])
 
 
-def _unportable(name: str) -> str:
-    if any(not character.isprintable() for character in name):
-        return "has a control character"
-    if bad := _BAD_CHARACTERS & set(name):
-        return f"has the character {min(bad)!r}"
-    if name.startswith(("-", " ")) or name.endswith((" ", ".")):
-        return "begins with a dash or blank, or ends in a blank or dot"
-    if len(name.encode()) > 200:
-        return "is longer than 200 bytes"
-    return "" if unicodedata.is_normalized("NFC", name) else "is not in Unicode's normal form C"
-
-
-RULES = (SymbolicLink, Submodule, TooLarge, UnportableName, CaseCollision)
+RULES = (SymbolicLink, Submodule, NestedRepository, TooLarge, ExecutableBinary)
