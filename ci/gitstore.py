@@ -20,7 +20,7 @@ from ci.git_process import git_output
 from ci.trees import export
 
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}", re.ASCII)
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}([~^][0-9]{0,4})*", re.ASCII)
 _KEPT = 4  # commits whose listings are kept in memory
 
 
@@ -56,7 +56,7 @@ class GitStore:
         return {ref.removeprefix("refs/heads/"): commit for commit, _, ref in lines}
 
     def resolve(self, ref: str) -> str:
-        """The commit (40 hex digits) that a branch, tag, ``HEAD`` or abbreviation names."""
+        """The commit (40 hex digits) that a branch, tag, ``HEAD~1`` or abbreviation names."""
         if not _REF.fullmatch(ref) or ".." in ref or "@{" in ref:
             raise EntryError(f"{ref!r} is not the name of a commit")
         code, output = git_output(

@@ -192,6 +192,11 @@ class Registry:
             raise found.with_traceback(None)
         return cast("T", found)  # a key belongs to one reader
 
+    def forget(self, workflow: str) -> None:
+        """Drop what was kept of a workflow, whose turn is over: memory is that of one."""
+        for key in [key for key in self._kept if f"{workflow}/" in key]:
+            del self._kept[key]
+
 
 def _grouped(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     """Entries of a workflow by the folder in it; files right in the workflow are left out."""

@@ -11,7 +11,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -96,11 +97,11 @@ class FolderTree:
 
     def entries(self, folder: str = "") -> tuple[Entry, ...]:
         """Every file and symbolic link, of all or below a folder, by path."""
-        return tuple(below(self._listing.values(), folder))
+        return self._sorted[below(self._paths, folder)]
 
     def names(self, folder: str = "") -> tuple[str, ...]:
         """The names right in a folder, sorted; those of folders end in ``/``."""
-        return names_in(self._listing.values(), folder)
+        return names_in(self._paths, folder)
 
     def find(self, path: str) -> Entry | None:
         """The entry at a path; None for a folder, or if there is nothing."""
@@ -125,6 +126,14 @@ class FolderTree:
         gate = Gate()
         found = [gate.passed(entry) for entry in _walk(self.path)]
         return {entry.path: entry for entry in sorted(found, key=lambda entry: entry.path)}
+
+    @cached_property
+    def _paths(self) -> tuple[str, ...]:
+        return tuple(self._listing)
+
+    @cached_property
+    def _sorted(self) -> tuple[Entry, ...]:
+        return tuple(self._listing.values())
 
 
 class SubTree:
@@ -187,17 +196,17 @@ def check_depth(path: str) -> None:
         raise EntryError(f"{path[:80]!r}…: folders are nested more than {MAX_DEPTH} deep")
 
 
-def below(entries: Iterable[Entry], folder: str) -> Iterable[Entry]:
-    """The entries below a folder; all of them if it is empty."""
-    return (
-        (entry for entry in entries if entry.path.startswith(f"{folder}/")) if folder else entries
-    )
+def below(paths: Sequence[str], folder: str) -> slice:
+    """Where in a sorted list the paths below a folder are; all of them if it is empty."""
+    if not folder:
+        return slice(None)
+    return slice(bisect_left(paths, f"{folder}/"), bisect_left(paths, f"{folder}0"))  # "/" + 1
 
 
-def names_in(entries: Iterable[Entry], folder: str) -> tuple[str, ...]:
-    """The names right in a folder, sorted; those of folders end in ``/``."""
+def names_in(paths: Sequence[str], folder: str) -> tuple[str, ...]:
+    """The names right in a folder, of sorted paths; those of folders end in ``/``."""
     start = len(folder) + 1 if folder else 0
-    parts = (entry.path[start:].partition("/") for entry in below(entries, folder))
+    parts = (path[start:].partition("/") for path in paths[below(paths, folder)])
     return tuple(sorted({name + slash for name, slash, _ in parts if name}))
 
 

@@ -107,6 +107,7 @@ def _judge_registry(
     for name in sorted(names):
         found += judge_workflow(registry.workflows[name], context)
         steps += len(registry.workflows[name].steps)
+        registry.forget(name)
     return _report(found, workflows=len(names), steps=steps, files=files)
 
 

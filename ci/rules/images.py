@@ -6,7 +6,6 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
 from ci.registry import Step
@@ -158,10 +157,8 @@ def _names_of(node: NodeTemplate) -> tuple[Located | None, Located | None]:
 def _step(context: Context, workflow: Located | None, step: Located | None) -> Step | None:
     if workflow is None or step is None:
         return None
-    try:
-        return context.registry.workflow(workflow.text).step(step.text)
-    except EntryError:
-        return None  # another rule's finding
+    owner = context.registry.workflows.get(workflow.text)
+    return owner.steps.get(step.text) if owner else None  # else another rule's finding
 
 
 def _jobs(topology: Topology) -> Iterator[NodeTemplate]:

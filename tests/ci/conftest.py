@@ -100,10 +100,10 @@ class MemoryTree:
             Entry(path, self.modes.get(path, 0o100644), len(content))
             for path, content in sorted(self.files.items())
         ]
-        return list(below(entries, folder))
+        return entries[below(sorted(self.files), folder)]
 
     def names(self, folder: str = "") -> tuple[str, ...]:
-        return names_in(self.entries(), folder)
+        return names_in(sorted(self.files), folder)
 
     def find(self, path: str) -> Entry | None:
         return {entry.path: entry for entry in self.entries()}.get(path)

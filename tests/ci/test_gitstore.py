@@ -50,11 +50,14 @@ def test_names_are_resolved_but_never_become_options(repository, store: GitStore
     commit = repository.git("rev-parse", "HEAD")
     for ref in ("main", "HEAD", commit, commit[:10], "refs/heads/main"):
         assert store.resolve(ref) == commit
-    for ref in ("--help", "-n1", "main..HEAD", "main@{0}", "main^", ":start", "a b", "", "x\n"):
+    for ref in ("--help", "-n1", "main..HEAD", "main@{0}", "^main", ":start", "a b", "", "x\n"):
         with pytest.raises(EntryError, match="not the name"):
             store.resolve(ref)
-    with pytest.raises(EntryError, match="no commit"):
-        store.resolve("none")
+    later = repository.commit({"a": "1"})
+    assert store.resolve("HEAD~1") == store.resolve(f"{later}^") == commit
+    for ref in ("none", "HEAD~9", "HEAD^2"):
+        with pytest.raises(EntryError, match="no commit"):
+            store.resolve(ref)
 
 
 @pytest.mark.parametrize("commit", ["main", "--help", "a" * 39, "A" * 40, "a" * 40 + "\n"])

@@ -39,14 +39,14 @@ class Files:
     id: str = "memory"
 
     def entries(self, folder: str = "") -> tuple[Entry, ...]:
-        entries = (
-            Entry(path, self.modes.get(path, 0o100644), self.sizes.get(path, len(data)))
-            for path, data in sorted(self.files.items())
+        paths = sorted(self.files)
+        return tuple(
+            Entry(p, self.modes.get(p, 0o100644), self.sizes.get(p, len(self.files[p])))
+            for p in paths[below(paths, folder)]
         )
-        return tuple(below(entries, folder))
 
     def names(self, folder: str = "") -> tuple[str, ...]:
-        return names_in(self.entries(), folder)
+        return names_in(sorted(self.files), folder)
 
     def find(self, path: str) -> Entry | None:
         return {entry.path: entry for entry in self.entries()}.get(path)
