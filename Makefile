@@ -8,7 +8,7 @@ export WAAS_CACHE ?= $(CURDIR)/.cache
 # xdist workers: the machines that this runs on are small
 WORKERS ?= 2
 
-.PHONY: demo test check format benchmarks clean setup
+.PHONY: demo test check format benchmarks docs clean setup
 
 demo: $(VENV)/installed setup  ## the whole story, on throw-away clusters
 	$(BIN)/waas demo
@@ -28,6 +28,9 @@ format: $(VENV)/installed
 
 benchmarks: $(VENV)/installed
 	$(BIN)/python -m pytest -q -s tests/benchmarks/bench_*.py
+
+docs: $(VENV)/installed  ## the pages of the rules
+	$(BIN)/python tests/ci/rules/rule_pages.py
 
 setup: $(VENV)/installed
 	$(BIN)/python -m hooks.testbed.setup
