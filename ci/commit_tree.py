@@ -25,11 +25,7 @@ class CommitTree:
         self._by_id: dict[str, _Folder] = {}
         self._listed: dict[str, tuple[Entry, ...]] = {}
         self._sizes: dict[str, int] = {}
-        try:
-            self._load({"": f"{commit}^{{tree}}"})
-        except EntryError as error:
-            message = f"there is no commit {commit}, or its tree is damaged"
-            raise error if error.path else EntryError(message) from error
+        self._load({"": f"{commit}^{{tree}}"})
 
     def names(self, folder: str = "") -> tuple[str, ...]:
         """The names right in a folder, sorted; those of folders end in ``/``."""

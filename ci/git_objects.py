@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from ci.errors import EntryError
 from ci.git_process import GitProcess
-from ci.trees import MAX_READ
+from ci.trees import MAX_READ, check_count
 
 _AT_ONCE = 256  # questions sent before the answers are read: both fit into a pipe
 _MAX_TREES = 16 * 1024 * 1024  # bytes of all folders' objects of one request
@@ -124,7 +124,9 @@ class _Limited:
     def __call__(self, process: GitProcess, name: str) -> bytes:
         words = process.line().decode("ascii", "replace").split()
         if len(words) != 3 or words[1] != self._kind:
-            raise EntryError(f"git object {name} is missing, or is no {self._kind}")
+            commit, is_root, _ = name.partition("^")
+            what = f"there is no commit {commit}" if is_root else f"git object {name} is missing"
+            raise EntryError(f"{what}, or is no {self._kind}" if not is_root else what)
         size = int(words[2])
         self._left -= size
         if self._left < 0:
@@ -155,6 +157,7 @@ def _items(data: bytes) -> tuple[TreeItem, ...]:
             raise EntryError(f"has the unknown mode {mode:o}", path=name)
         if name in found:
             raise EntryError("is there twice in one folder", path=name)
+        check_count(len(found))
         found[name] = TreeItem(name, mode, data[end + 1 : end + 21].hex())
         at = end + 21
     return tuple(found.values())

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from ci.errors import EntryError, SettingsError
@@ -24,7 +24,7 @@ MAX_READ = 32 * 1024 * 1024  # bytes of one file that a reader or a rule looks a
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 32  # folders above a file
 MAX_TOTAL = 4 * 1024**3  # bytes of all files together
-_NOT_CONTENT = frozenset({".git", ".venv", ".cache", "__pycache__", "node_modules"})
+_NOT_CONTENT = frozenset({".venv", ".cache", "__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +267,30 @@ def _check_exportable(entry: Entry) -> None:
 
 
 def _walk(root: Path) -> Iterator[Entry]:
-    for folder, folders, files in os.walk(root, followlinks=False):
-        inside = Path(folder)
-        links = [name for name in folders if (inside / name).is_symlink()]
-        folders[:] = sorted(set(folders) - _NOT_CONTENT - set(links))
-        for name in (*files, *links):
-            if name == ".git":  # a work tree's or submodule's pointer
-                continue
-            status = (inside / name).lstat()
-            path = PurePosixPath((inside / name).relative_to(root)).as_posix()
-            if any("\ud800" <= character <= "\udfff" for character in path):  # os.fsdecode
-                shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-                raise EntryError("a file's name is not UTF-8", path=shown)
-            yield Entry(path, _git_mode(status.st_mode, path), status.st_size)
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as found:
+                for item in found:
+                    path = _named(folder + item.name)
+                    if item.name == ".git":  # the repository, or a work tree's pointer to it
+                        continue
+                    if not item.is_dir(follow_symlinks=False):
+                        status = item.stat(follow_symlinks=False)
+                        yield Entry(path, _git_mode(status.st_mode, path), status.st_size)
+                    elif item.name not in _NOT_CONTENT:
+                        check_depth(path)
+                        todo.append(f"{path}/")
+        except OSError as error:
+            raise EntryError(f"cannot be read: {error.strerror}", path=folder[:200]) from error
+
+
+def _named(path: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in path):  # os.fsdecode
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise EntryError("a file's name is not UTF-8", path=shown)
+    return path
 
 
 def _git_mode(mode: int, path: str) -> int:
