@@ -16,6 +16,7 @@ from ci.rules import (
     images,
     names,
     packages,
+    secrets,
     settings,
     topologies,
     workflows,
@@ -23,7 +24,11 @@ from ci.rules import (
 from ci.rules.base import ContentRule, Context, Rule, SourceFile, StepRule, TopologyOf, User
 
 FILES = (*files.RULES, *names.RULES)
-CONTENTS: tuple[type[ContentRule], ...] = (*contents.RULES, *settings.RULES)
+CONTENTS: tuple[type[ContentRule], ...] = (
+    *contents.RULES,
+    *secrets.RULES,
+    *settings.RULES,
+)
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)
 STEPS: tuple[type[StepRule], ...] = (*environments.RULES, *code.RULES)
