@@ -67,7 +67,7 @@ def validate(
     """
     rules = {rule.id: rule.optional for rule in all_rules()}
     try:
-        off = validation_settings_of(settings or tree, rules).off
+        off = validation_settings_of(settings or tree, rules).disabled
         known = Catalog(catalog) if catalog is not None else None
         context = Context(Registry(tree), known, sites, rules, frozenset(off))
         entries = tuple(tree.entries()) if changed is None else _touched(tree, changed)

@@ -1,6 +1,6 @@
-"""``validation.yaml`` at the root of a registry: which rules are off there, and why.
+"""``validation.yaml`` at the root of a registry: which rules are switched off there, and why.
 
-off:
+disabled:
   workflow/no-maintainers: entries of courses have none
 """
 
@@ -19,9 +19,9 @@ FILE_NAME = "validation.yaml"
 
 @dataclass(frozen=True, slots=True)
 class ValidationSettings:
-    """Ids of the rules that are off, each with the reason."""
+    """Ids of the rules that are switched off, each with the reason."""
 
-    off: Mapping[str, str] = field(default_factory=dict)
+    disabled: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_validation_settings(
@@ -31,16 +31,16 @@ def read_validation_settings(
 
     Raises ``EntryError`` with the place of the first thing that is wrong.
     """
-    holder = load(data, path).only(("off",), FILE_NAME).get("off")
-    reasons = holder.mapping("off") if holder else {}
+    holder = load(data, path).only(("disabled",), FILE_NAME).get("disabled")
+    reasons = holder.mapping("disabled") if holder else {}
     for rule, reason in reasons.items():
         if holder is not None and rule not in rules:
             raise holder.key_error(rule, f"there is no rule {rule!r}", hint=nearest(rule, rules))
         if holder is not None and not rules[rule]:
             message = f"rule {rule} keeps the service safe and cannot be switched off"
             raise holder.key_error(rule, message)
-        if not reason.string(f"off: {rule}").strip():
-            raise reason.error(f"off: {rule}: say why it is off")
+        if not reason.string(f"disabled: {rule}").strip():
+            raise reason.error(f"disabled: {rule}: say why")
     return ValidationSettings({rule: reason.text for rule, reason in reasons.items()})
 
 

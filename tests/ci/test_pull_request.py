@@ -44,7 +44,7 @@ def test_a_workflow_whose_image_another_uses_is_judged_with_it(repository, store
 
 
 def test_rules_are_switched_off_on_main_and_not_by_the_branch(repository, store: GitStore) -> None:
-    off = "off:\n  workflow/no-maintainers: entries of courses have none\n"
+    off = "disabled:\n  workflow/no-maintainers: entries of courses have none\n"
     settings = (repository.folder / "demo/waas.yaml").read_text()
     nobody = settings.replace("maintainers: [alice]\n", "")
     base = repository.git("rev-parse", "HEAD")

@@ -11,20 +11,20 @@ def read(text: str):
 
 
 def test_rules_are_off_for_a_reason() -> None:
-    assert read("off:\n  a/b: not here\n").off == {"a/b": "not here"}
-    assert read("").off == {}
+    assert read("disabled:\n  a/b: not here\n").disabled == {"a/b": "not here"}
+    assert read("").disabled == {}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("off: {a/c: x}", r"no rule 'a/c'.*did you mean 'a/b'"),
-        ("off: {safe/rule: x}", "cannot be switched off"),
-        ("off: {a/b: }", "must be text"),
-        ("off: {a/b: ' '}", "say why"),
-        ("off: [a/b]", "must be a mapping"),
-        ("of: {}", "unknown key"),
-        ("off: {a/b: x", "not YAML"),
+        ("disabled: {a/c: x}", r"no rule 'a/c'.*did you mean 'a/b'"),
+        ("disabled: {safe/rule: x}", "cannot be switched off"),
+        ("disabled: {a/b: }", "must be text"),
+        ("disabled: {a/b: ' '}", "say why"),
+        ("disabled: [a/b]", "must be a mapping"),
+        ("disable: {}", "unknown key"),
+        ("disabled: {a/b: x", "not YAML"),
     ],
 )
 def test_mistakes_have_a_place(text: str, said: str) -> None:
@@ -34,5 +34,5 @@ def test_mistakes_have_a_place(text: str, said: str) -> None:
 
 
 def test_what_cannot_be_read_switches_nothing_off(tree) -> None:
-    for files in ({}, {"validation.yaml": "off: ["}, {"validation.yaml": "off: {safe/rule: x}"}):
-        assert validation_settings_of(tree(files), RULES).off == {}
+    for files in ({}, {"validation.yaml": "disabled: ["}, {"validation.yaml": "disabled: {safe/rule: x}"}):
+        assert validation_settings_of(tree(files), RULES).disabled == {}

@@ -7,14 +7,24 @@ import yaml
 from conftest import REGISTRY
 from jsonschema import Draft202012Validator
 
+from ci.documents import load
 from ci.environment import read_environment
 from ci.errors import EntryError
+from ci.tosca.reader import read_topology
+from ci.validation_settings import read_validation_settings
 from ci.workflow_settings import read_workflow_settings
 
 READERS = {
     "waas": lambda text: read_workflow_settings(text.encode(), "wf/waas.yaml"),
     "eflows4hpc": lambda text: read_environment({"eflows4hpc.yaml": text.encode()}, "wf/step"),
+    "topology": lambda text: read_topology(load(text, "wf/tosca/topology.yaml")),
+    "validation": lambda text: read_validation_settings(
+        text.encode(), "validation.yaml", {"workflow/no-maintainers": True}
+    ),
 }
+DIALECT = "tosca_definitions_version: tosca_simple_yaml_1_3\n"
+STEPS = DIALECT + "topology_template: {workflows: {w: {steps: {s: %s}}}}"
+NODES = DIALECT + "topology_template: {node_templates: {n: %s}}"
 GOOD = {
     "waas": [
         "title: Word count\nmaintainers: [ada, {name: Bob, email: bob@example.org}]",
@@ -28,6 +38,13 @@ GOOD = {
         "apt:",
         "",
     ],
+    "topology": [
+        DIALECT,
+        STEPS % "{target: n, activities: [{inline: w}, {set_state: x}], on_success: [t]}",
+        NODES % "{type: a.b, properties: {c: 1}, requirements: [{host: m}]}",
+        DIALECT + "topology_template: {inputs: {a: string, b: {type: integer, required: false}}}",
+    ],
+    "validation": ["disabled: {workflow/no-maintainers: no need}", "disabled:", ""],
 }
 BAD = {
     "waas": [
@@ -47,6 +64,23 @@ BAD = {
         "pip: ['a @ https://example.org/a.whl']",
         "spack: {view: true}",
         "easybuild: [app.txt]",
+    ],
+    "topology": [
+        "topology_template: {}",
+        "tosca_definitions_version: tosca_simple_yaml_2_0",
+        STEPS % "{on_succes: [x]}",
+        STEPS % "{activities: [{call: x}]}",
+        NODES % "{properties: {}}",
+        NODES % "{type: a, properties: [x]}",
+        NODES % "{type: a, requirements: {x: y}}",
+        DIALECT + "topology_template: {inputs: {a: {required: maybe}}}",
+    ],
+    "validation": [
+        "on: {}",
+        "disabled: [workflow/no-maintainers]",
+        "disabled: {workflow/no-maintainers: }",
+        "disabled: {workflow/no-maintainers: ' '}",
+        "disabled: {No rule: x}",
     ],
 }
 
@@ -70,7 +104,7 @@ def test_both_refuse_what_is_wrong(kind, text):
         READERS[kind](text)
 
 
-FILES = [p for kind in READERS for p in sorted(REGISTRY.glob(f"**/{kind}.yaml"))]
+FILES = [p for kind in READERS for p in sorted(REGISTRY.glob(f"**/{kind}.y*ml"))]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(REGISTRY)))

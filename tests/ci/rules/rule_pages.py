@@ -56,7 +56,7 @@ def _index() -> str:
         "on main counts. Rules marked with · keep the service safe and cannot be switched off.",
         "",
         "```yaml",
-        "off:",
+        "disabled:",
         "  workflow/no-maintainers: entries of courses have none",
         "```",
     ]
