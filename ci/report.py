@@ -73,11 +73,27 @@ def render_github(report: Report) -> str:
 
 def render_sarif(report: Report) -> str:
     """SARIF 2.1.0 (https://docs.oasis-open.org/sarif/sarif/v2.1.0/)."""
-    rules = sorted({finding.rule for finding in report.findings})
-    driver = {"name": "hpcwaas", "rules": [{"id": rule} for rule in rules]}
+    found = sorted({finding.rule for finding in report.findings})
+    driver = {"name": "hpcwaas", "rules": [_sarif_rule(rule) for rule in found]}
     results = [_sarif_result(finding) for finding in report.findings]
     run = {"tool": {"driver": driver}, "results": results}
     return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _sarif_rule(rule_id: str) -> dict[str, Any]:
+    """What a viewer shows of a rule. Findings of the forge (``pull/…``) have none."""
+    from ci.rules import all_rules  # late: the other shapes do without
+
+    for rule in all_rules():
+        if rule.id == rule_id:
+            text = rule.documentation()
+            return {
+                "id": rule_id,
+                "shortDescription": {"text": " ".join(text.split("\n\n")[0].split())},
+                "help": {"text": text, "markdown": text},
+                "defaultConfiguration": {"level": str(rule.severity)},
+            }
+    return {"id": rule_id}
 
 
 def _sarif_result(finding: Finding) -> dict[str, Any]:

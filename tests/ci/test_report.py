@@ -61,6 +61,20 @@ def test_sarif_names_rules_and_places() -> None:
     }
 
 
+def test_sarif_brings_the_documentation_of_rules_that_there_are() -> None:
+    finding = Finding("topology/cycle", Severity.ERROR, "a.yaml", 1, 1, "x")
+    run = json.loads(render_sarif(Report.of([finding])))["runs"][0]
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert rule["shortDescription"]["text"].startswith("The steps of the main workflow")
+    assert rule["defaultConfiguration"] == {"level": "error"}
+
+
+def test_affected_workflows_are_named_where_people_read() -> None:
+    report = Report.of([], affected=["b", "a`|\x1b"])
+    assert "affects workflows: a`|\\x1b, b\n" in render_text(report)
+    assert "Affects workflows: `a'\\|\\x1b`, `b`\n" in render_markdown(report)
+
+
 def test_the_summary_is_one_line() -> None:
     assert summary(REPORT) == "1 error, 1 warning"
     assert summary(Report.of([])) == "nothing to report"
