@@ -16,6 +16,7 @@ from ci.rules import (
     images,
     names,
     packages,
+    scripts,
     secrets,
     settings,
     topologies,
@@ -27,6 +28,7 @@ FILES = (*files.RULES, *names.RULES)
 CONTENTS: tuple[type[ContentRule], ...] = (
     *contents.RULES,
     *secrets.RULES,
+    *scripts.RULES,
     *settings.RULES,
 )
 WORKFLOWS = workflows.RULES
