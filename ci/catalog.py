@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
-from ci.documents import JSON_SUFFIXES, load
+from ci.documents import JSON_SUFFIXES
 from ci.easyconfig import Easyconfig, read_easyconfig
 from ci.errors import EntryError
-from ci.located import Located, nearest
+from ci.invocation import Invocation, read_invocation
+from ci.located import nearest
 from ci.package_recipe import PackageRecipe, read_package_recipe
 from ci.trees import Entry, Tree
 
 PACKAGES = "packages"
 RECIPE = "package.py"
 
+T = TypeVar("T")
+
 
 class Package:
     """A package of the catalogue."""
 
-    def __init__(self, tree: Tree, name: str, entries: list[Entry]) -> None:
+    def __init__(self, catalog: Catalog, name: str, entries: list[Entry]) -> None:
+        self.catalog = catalog
         self.name = name
         self.path = f"{PACKAGES}/{name}"
         self.entries = tuple(entries)
-        self._tree = tree
+        self._tree = catalog.tree
+        self._read: dict[str, Any] = {}
 
     @cached_property
     def _names(self) -> list[str]:
@@ -36,11 +42,10 @@ class Package:
         """Whether there is a ``package.py``."""
         return RECIPE in self._names
 
-    @cached_property
+    @property
     def recipe(self) -> PackageRecipe:
         """The Spack recipe. Raises ``EntryError``."""
-        path = f"{self.path}/{RECIPE}"
-        return read_package_recipe(self._tree.read(path), path)
+        return self._kept(read_package_recipe, f"{self.path}/{RECIPE}")
 
     @property
     def easyconfig_files(self) -> list[str]:
@@ -49,16 +54,28 @@ class Package:
 
     def easyconfig(self, path: str) -> Easyconfig:
         """An easyconfig. Raises ``EntryError``."""
-        return read_easyconfig(self._tree.read(path), path)
+        return self._kept(read_easyconfig, path)
 
     @property
     def invocation_files(self) -> list[str]:
         """Paths of the invocations."""
         return [f"{self.path}/{name}" for name in self._names if name.endswith(JSON_SUFFIXES)]
 
-    def invocation(self, path: str) -> Located:
+    def invocation(self, path: str) -> Invocation:
         """An invocation. Raises ``EntryError``."""
-        return load(self._tree.read(path), path)
+        return self._kept(read_invocation, path)
+
+    def _kept(self, read: Callable[[bytes, str], T], path: str) -> T:
+        """What reading a file gave, be it a value or an error: many rules ask for it."""
+        if path not in self._read:
+            try:
+                self._read[path] = read(self._tree.read(path), path)
+            except EntryError as error:
+                self._read[path] = error
+        found: T | EntryError = self._read[path]
+        if isinstance(found, EntryError):
+            raise found
+        return found
 
 
 class Catalog:
@@ -75,7 +92,19 @@ class Catalog:
             parts = entry.path.split("/")
             if parts[0] == PACKAGES and len(parts) > 2:
                 grouped.setdefault(parts[1], []).append(entry)
-        return {name: Package(self.tree, name, entries) for name, entries in grouped.items()}
+        return {name: Package(self, name, entries) for name, entries in grouped.items()}
+
+    @cached_property
+    def provided(self) -> frozenset[str]:
+        """What recipes of the catalogue stand in for, such as ``mpi``, beside their own names."""
+        found: set[str] = set()
+        for package in self.packages.values():
+            try:
+                specs = package.recipe.provides if package.has_recipe else ()
+            except EntryError:
+                continue  # a finding of its own
+            found.update(text.split("@")[0].strip() for text in specs)
+        return frozenset(found)
 
     def package(self, name: str) -> Package:
         """A package by name. Raises ``EntryError`` if there is none."""

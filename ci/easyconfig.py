@@ -1,17 +1,20 @@
 """EasyBuild's easyconfigs, screened with ``ast``: reading one with EasyBuild would execute it.
 
-Allowed are assignments of literals, of names, and of ``+``, ``%`` and subscripts of these
-(https://docs.easybuild.io, "Writing easyconfig files"); everything that could act is refused.
+Allowed are assignments of literals, of names, of ``+``, ``%`` and subscripts of these, of methods
+of texts that make other texts, and ``if`` around them (https://docs.easybuild.io, "Writing
+easyconfig files"); everything that could act is refused.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ci.errors import EntryError
-from ci.python_source import literal, parse_python
+from ci.located import Located
+from ci.python_source import at, literal, parse_python
 
 _ALLOWED = (
     ast.Constant,
@@ -31,51 +34,157 @@ _ALLOWED = (
     ast.Slice,
     ast.JoinedStr,
     ast.FormattedValue,
+    ast.Compare,
+    ast.Eq,
+    ast.NotEq,
+    ast.In,
+    ast.NotIn,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.IfExp,
     ast.ListComp,
+    ast.DictComp,
+    ast.GeneratorExp,
     ast.comprehension,
     ast.Store,
 )
+_METHODS = frozenset(
+    [
+        *("join", "split", "replace", "format", "get"),
+        *("lower", "upper", "capitalize", "title", "strip", "lstrip", "rstrip"),
+    ]
+)
+_DEEPEST = 40  # levels of lists in lists that anybody looks at
+
+
+class Constant(str):
+    """A name that EasyBuild knows, such as ``SYSTEM`` or ``SOURCE_TAR_GZ``."""
+
+    __slots__ = ()
+
+
+UNKNOWN = Constant("")  # a value that only EasyBuild can compute
 
 
 @dataclass(frozen=True, slots=True)
 class Easyconfig:
-    """Its name and version (empty where they are not literals) and the parameters it sets."""
+    """The parameters that it sets, each with its place and, as far as it is plain, its value.
+
+    In values, what is computed is ``UNKNOWN`` and names of EasyBuild are ``Constant``.
+    """
 
     path: str
-    name: str
-    version: str
-    parameters: Mapping[str, int]  # and the line of each
+    parameters: Mapping[str, Located]
+    items: Mapping[str, tuple[Located, ...]] = field(
+        default_factory=dict
+    )  # of those that are lists
+
+    @property
+    def name(self) -> str:
+        """The name, empty if it is computed."""
+        return self.text("name")
+
+    @property
+    def version(self) -> str:
+        """The version, empty if it is computed."""
+        return self.text("version")
+
+    def text(self, parameter: str) -> str:
+        """A parameter that is text; empty if it is not there or computed."""
+        found = self.parameters.get(parameter)
+        value = found.value if found is not None else ""
+        return value if isinstance(value, str) and not isinstance(value, Constant) else ""
 
 
 def read_easyconfig(data: bytes, path: str) -> Easyconfig:
     """Screen an easyconfig. Raises ``EntryError`` at what is not plain data."""
-    parameters: dict[str, int] = {}
-    texts: dict[str, str] = {}
-    for statement in parse_python(data, path).body:
+    parameters: dict[str, Located] = {}
+    items: dict[str, tuple[Located, ...]] = {}
+    for statement, choice in _assignments(parse_python(data, path).body, path):
+        value = statement.value
+        known = {key: located.value for key, located in parameters.items()}
+        for name in _names(statement, path):
+            certain = isinstance(statement, ast.Assign) and not choice
+            parameters[name] = at(statement, path, _value(value, known) if certain else UNKNOWN)
+            items.pop(name, None)
+            if certain and isinstance(value, ast.List):
+                items[name] = tuple(at(item, path, _value(item, known)) for item in value.elts)
+    return Easyconfig(path, parameters, items)
+
+
+def _assignments(
+    body: list[ast.stmt], path: str, choice: bool = False
+) -> Iterator[tuple[ast.Assign | ast.AugAssign, bool]]:
+    """The assignments of a body, screened, and whether they depend on an ``if``."""
+    for statement in body:
+        if isinstance(statement, ast.Pass):
+            continue
         if isinstance(statement, ast.Expr) and isinstance(literal(statement.value), str):
             continue  # a text that stands alone is a comment
-        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        if isinstance(statement, ast.If):
+            _screen(statement.test, path)
+            yield from _assignments([*statement.body, *statement.orelse], path, True)
+        elif isinstance(statement, ast.Assign) or (
+            isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add)
+        ):
+            _screen(statement.value, path)
+            yield statement, choice
+        else:
             raise _refused(statement, path)
-        target = statement.targets[0]
+
+
+def _names(statement: ast.Assign | ast.AugAssign, path: str) -> Iterator[str]:
+    """The names that an assignment sets, if it sets nothing else."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    for target in targets:
         if not isinstance(target, ast.Name):
             raise _refused(target, path)
-        for node in ast.walk(statement.value):
-            if not isinstance(node, _ALLOWED) or (
-                isinstance(node, ast.Name) and node.id.startswith("__")
-            ):
-                raise _refused(node if hasattr(node, "lineno") else statement, path)
-        parameters[target.id] = statement.lineno
-        value = literal(statement.value)
-        texts[target.id] = value if isinstance(value, str) else ""
-    return Easyconfig(path, texts.get("name", ""), texts.get("version", ""), parameters)
+        yield target.id
+
+
+def _screen(value: ast.expr, path: str) -> None:
+    waiting: list[ast.AST] = [value]
+    place: ast.AST = value
+    while waiting:
+        node = waiting.pop()
+        place = node if hasattr(node, "lineno") else place
+        method = _method(node)
+        if isinstance(node, ast.Call) and method is not None:
+            waiting += [method.value, *node.args, *(word.value for word in node.keywords)]
+            continue
+        dunder = isinstance(node, ast.Name) and node.id.startswith("__")
+        if dunder or not isinstance(node, _ALLOWED):
+            raise _refused(place, path)
+        waiting += ast.iter_child_nodes(node)
+
+
+def _method(node: ast.AST) -> ast.Attribute | None:
+    """The method of a text that is called, if it is one of those that make another text."""
+    found = node.func if isinstance(node, ast.Call) else None
+    return found if isinstance(found, ast.Attribute) and found.attr in _METHODS else None
+
+
+def _value(node: ast.expr | None, known: Mapping[str, Any], depth: int = 0) -> Any:
+    """The plain value of an expression as far as it is written out."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return known.get(node.id, Constant(node.id))
+    if depth > _DEEPEST:
+        return UNKNOWN
+    if isinstance(node, (ast.List, ast.Tuple)):
+        values = [_value(item, known, depth + 1) for item in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        texts = ((literal(key), value) for key, value in pairs)
+        return {key: _value(value, known, depth + 1) for key, value in texts if key is not None}
+    return UNKNOWN
 
 
 def _refused(node: ast.AST, path: str) -> EntryError:
-    line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
-    return EntryError(
+    return at(node, path).error(
         "an easyconfig is plain assignments here: no calls, imports, functions or classes",
-        path=path,
-        line=line,
-        column=column,
         hint="write the value out, or use EasyBuild's templates such as %(version)s",
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
 
 from ci.documents import decode
 from ci.errors import EntryError
+from ci.located import Located
 
 MAX_SOURCE = 512 * 1024  # bytes; nesting is bounded by Python's own parser
 
@@ -33,7 +35,66 @@ def literal(node: ast.expr | None) -> object:
     return node.value if isinstance(node, ast.Constant) else None
 
 
+def text_of(node: ast.expr | None) -> str | None:
+    """The value of a constant text; None for everything else."""
+    value = literal(node)
+    return value if isinstance(value, str) else None
+
+
 def called_name(node: ast.expr) -> str:
     """The name of a plain call, such as ``version`` in ``version("1.0")``."""
     inside = node.func if isinstance(node, ast.Call) else None
     return inside.id if isinstance(inside, ast.Name) else ""
+
+
+def dotted(node: ast.expr) -> str:
+    """A name with its attributes, such as ``os.path.join``; empty if it is something else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
+def at(node: ast.AST, path: str, value: object = None) -> Located:
+    """The place of a node, and a value there."""
+    line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
+    return Located(value, path, line, column, value if isinstance(value, str) else "")
+
+
+def arguments(call: ast.Call) -> dict[str, ast.expr]:
+    """The keyword arguments of a call by name."""
+    return {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+
+
+def names_bound(target: ast.expr) -> Iterator[str]:
+    """The names that an assignment to this target binds."""
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name):
+            yield node.id
+
+
+def imported_names(body: list[ast.stmt]) -> dict[str, str]:
+    """What the imports of a body bind: each name, and the full name that it stands for.
+
+    Those in ``try`` and ``if`` count too; of ``from x import *`` the name is ``*x``.
+    """
+    found: dict[str, str] = {}
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                root = alias.name.split(".")[0]
+                found[alias.asname or root] = alias.name if alias.asname else root
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            for alias in node.names:
+                star = alias.name == "*"
+                found[f"*{module}" if star else alias.asname or alias.name] = (
+                    module if star else f"{module}.{alias.name}"
+                )
+        elif isinstance(node, (ast.If, ast.Try)):
+            waiting += node.body + node.orelse
+            waiting += [inner for h in getattr(node, "handlers", ()) for inner in h.body]
+    return found

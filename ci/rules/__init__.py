@@ -11,18 +11,31 @@ from ci.rules import (
     breakage,
     code,
     contents,
+    easyconfigs,
     environments,
     files,
     images,
+    invocations,
     names,
     packages,
+    recipe_versions,
+    recipes,
     scripts,
     secrets,
     settings,
     topologies,
     workflows,
 )
-from ci.rules.base import ContentRule, Context, Rule, SourceFile, StepRule, TopologyOf, User
+from ci.rules.base import (
+    ContentRule,
+    Context,
+    PackageRule,
+    Rule,
+    SourceFile,
+    StepRule,
+    TopologyOf,
+    User,
+)
 
 FILES = (*files.RULES, *names.RULES)
 CONTENTS: tuple[type[ContentRule], ...] = (
@@ -34,7 +47,13 @@ CONTENTS: tuple[type[ContentRule], ...] = (
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)
 STEPS: tuple[type[StepRule], ...] = (*environments.RULES, *code.RULES)
-PACKAGES = packages.RULES
+PACKAGES: tuple[type[PackageRule], ...] = (
+    *packages.RULES,
+    *recipes.RULES,
+    *recipe_versions.RULES,
+    *easyconfigs.RULES,
+    *invocations.RULES,
+)
 USERS = breakage.RULES
 
 __all__ = [

@@ -42,8 +42,9 @@ def test_the_class_is_named_as_spack_does(package: str, name: str) -> None:
 
 def test_a_recipe_is_read_without_running_it() -> None:
     found = read_package_recipe(RECIPE.encode(), "packages/py-dislib/package.py")
-    assert (found.class_name, found.bases, found.line) == ("PyDislib", ("PythonPackage",), 7)
-    assert [(v.name, v.pinned, v.line) for v in found.versions] == [
+    assert (found.class_name, found.place.line) == ("PyDislib", 7)
+    assert [base.text for base in found.bases] == ["PythonPackage"]
+    assert [(v.name, v.pinned, v.place.line) for v in found.versions] == [
         ("0.9.0", True, 10),
         ("main", False, 11),
         ("0.8.0", True, 12),
