@@ -19,6 +19,7 @@ from ci.spack.versions import ANY, Versions, read_versions
 MAX_LENGTH = 4000  # characters of one spec
 
 FLAGS = frozenset({"cflags", "cxxflags", "cppflags", "fflags", "ldflags", "ldlibs"})
+_BEGINNING = "it begins with a package's name, in lower case"
 ARCHITECTURE = frozenset({"arch", "architecture", "platform", "os", "operating_system", "target"})
 Value = bool | tuple[str, ...]
 
@@ -63,7 +64,6 @@ class _Node:
     """A package while it is read."""
 
     column: int
-    end: int = 0
     name: str = ""
     namespace: str = ""
     version: str = ""
@@ -105,18 +105,19 @@ def parse_spec(text: str) -> Spec:
 
 
 class _Reader:
-    """Puts tokens together: the root, then what ``^`` and ``%`` begin."""
+    """Puts words together: the root, then what ``^`` and ``%`` begin."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.root = _Node(column=1)
-        self.nodes = [self.root]
-        self.waiting: _Node | None = None  # ^ or % was read, what it names not yet
+        self.nodes: list[_Node] = []  # the root, and what ^ began
+        self.begun: _Node | None = None  # by ^ or %, and nothing of it was read yet
         self.compiler: _Node | None = None  # was read just now: a version is its own
 
     def take(self, token: re.Match[str]) -> None:
-        """Take the next token in."""
+        """Take the next word in."""
         column = token.start() + 1
+        if not self.nodes:
+            self._root(token)
         if token["sign"]:
             self._begin(token, column)
         elif token["name"]:
@@ -128,86 +129,76 @@ class _Reader:
 
     def result(self) -> Spec:
         """The spec, once all is read."""
-        self._complete(len(self.text) + 1)
-        if not self.root.name:
-            hint = "it begins with a package's name, in lower case"
-            raise refused(self.text, 1, "it names no package", hint)
-        found = tuple(node.spec(self.text) for node in self.nodes[1:])
-        return self.root.spec(self.text, found)
+        self._named()
+        if not self.nodes:
+            raise refused(self.text, 1, "it names no package", _BEGINNING)
+        root, *others = self.nodes
+        return root.spec(self.text, tuple(node.spec(self.text) for node in others))
+
+    def _root(self, token: re.Match[str]) -> None:
+        column = token.start() + 1
+        if not token["name"]:
+            wrong = token["key"] and f"a version has an @: {token['key']}@{token['value']}"[:200]
+            raise refused(self.text, column, "it names no package", wrong or _BEGINNING)
+        self.begun = _Node(column)
+        self.nodes.append(self.begun)
 
     def _begin(self, token: re.Match[str], column: int) -> None:
-        self._complete(column)
+        self._named()
         check_edge(token, self.text)
-        self.waiting = _Node(column)
+        self.begun = _Node(column)
         if token["sign"] == "^":
-            self.nodes.append(self.waiting)
+            self.nodes.append(self.begun)
             self.compiler = None
         else:
-            self.nodes[-1].compilers.append(self.waiting)
-            self.compiler = self.waiting
+            self.nodes[-1].compilers.append(self.begun)
+            self.compiler = self.begun
 
-    def _complete(self, column: int) -> None:
-        """What ``^`` or ``%`` began must name something before the next begins."""
-        node, self.waiting = self.waiting, None
-        if node is not None and not (node.name or node.end):
+    def _named(self) -> None:
+        """What ``^`` or ``%`` began must have been named before the next begins."""
+        if self.begun is not None:
             hint = "after ^ and % comes a package's name"
-            raise refused(self.text, node.column, "a name is missing", hint)
-        if node is not None and self.compiler is node and not node.name:
-            raise refused(self.text, column, "a compiler is missing", "%gcc@12")
+            raise refused(self.text, self.begun.column, "a name is missing", hint)
 
     def _name(self, name: str, column: int) -> None:
-        node = self.waiting
-        if node is None and self.root.name == "" and not self.root.end:
-            node = self.root
-        if node is None or node.end:
-            self._second_name(name, column)
+        if self.begun is None:
+            raise self._second_name(name, column)
         namespace, _, short = name.rpartition(".")
         if short != short.lower():
             hint = f"names are in lower case: {short.lower()}"
             raise refused(self.text, column, f"{short[:80]!r} cannot be a package's name", hint)
-        if node is not None:
-            node.name, node.namespace, node.end = short, namespace, 1
-            node.column = column
-        self.waiting = None
+        self.begun.name, self.begun.namespace, self.begun.column = short, namespace, column
+        self.begun = None
 
-    def _second_name(self, name: str, column: int) -> None:
+    def _second_name(self, name: str, column: int) -> EntryError:
+        reason, hint = f"{name[:80]!r} is a second package", "one package in an entry"
         if name[0].isdigit():
-            reason, hint = (
-                f"{name[:80]!r} stands alone",
-                f"a version has an @: {self._last()}@{name}",
-            )
-        else:
-            reason, hint = f"{name[:80]!r} is a second package", "one package in an entry"
-        raise refused(self.text, column, reason, hint)
-
-    def _last(self) -> str:
-        return self.nodes[-1].name or "name"
+            before = self.nodes[-1].name or "name"
+            reason, hint = f"{name[:80]!r} stands alone", f"a version has an @: {before}@{name}"
+        return refused(self.text, column, reason, hint[:200])
 
     def _version(self, text: str, column: int) -> None:
-        node = self.compiler or self.nodes[-1]
-        if node.version and self.compiler is not None:
-            node = self.nodes[-1]
-        if node is not self.nodes[-1] and not node.name:
-            self._complete(column)
+        node = self._node()
+        if self.compiler is not None and not self.compiler.version:
+            node = self.compiler
         if node.version:
             raise refused(self.text, column, "a second version", "lists are name@1.2,1.4")
-        joined = "".join(text.split())
+        node.version = "".join(text.split())
         try:
-            node.versions = read_versions(joined)
+            node.versions = read_versions(node.version)
         except EntryError as error:
             raise refused(self.text, column, error.message, error.hint) from None
-        node.version, node.end = joined, 1
-        self._options_follow()
 
-    def _options_follow(self) -> None:
-        """Whatever comes now belongs to the package, not to its compiler."""
-        self.compiler = None
-        self.waiting = None
+    def _node(self) -> _Node:
+        """The package that options belong to, which never is a compiler."""
+        if self.compiler is not None:
+            self._named()
+        self.begun = None  # ^+x is a dependency without a name
+        return self.nodes[-1]
 
     def _option(self, token: re.Match[str], column: int) -> None:
-        if self.compiler is not None:
-            self._complete(column)
-        node = self.nodes[-1]
+        node = self._node()
+        self.compiler = None
         if token["hash"]:
             node.hash = token["hash"]
         elif token["switch"]:
@@ -215,18 +206,14 @@ class _Reader:
             self._variant(node, token["variant"], token["switch"][0] == "+", propagated, column)
         else:
             self._pair(node, token, column)
-        node.end = 1
-        self._options_follow()
 
     def _pair(self, node: _Node, token: re.Match[str], column: int) -> None:
         key, value = token["key"], unquoted(token["value"])
         if key in FLAGS:
             node.flags[key] = f"{node.flags[key]} {value}" if key in node.flags else value
         elif key in ARCHITECTURE:
-            node.architecture[key] = value
-        elif node.name == "" and node is self.root:
-            hint = f"a version has an @: {key}@{value}"[:200]
-            raise refused(self.text, column, "it names no package", hint)
+            if node.architecture.setdefault(key, value) != value:
+                raise refused(self.text, column, f"a second {key}", f"one {key}=… of a package")
         else:
             switch = {"true": True, "false": False}.get(value.lower())
             values = tuple(value.split(",")) if switch is None else switch

@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     rf"""
     (?P<space>\s+)
     | (?P<sign>\^|%%?) (?: \[ (?P<edge>(?:[^\]"']|{_QUOTED})*) \] )?
-        (?: \s* (?P<virtuals>{_ID}(?:,{_ID})*) = (?={_ID}) )?
+        (?: \s* (?P<virtuals>{_ID}(?:,{_ID})*) = (?=[a-z][a-z0-9_.-]*(?![\w,])) )?
     | @ \s* (?P<version> {_GIT} | {_SOME}(?:\s*,\s*{_SOME})* )
     | (?P<switch>\+\+|~~|--|[+~-]) \s* (?P<variant>{_KEY})
     | {_PAIR}
