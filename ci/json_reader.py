@@ -15,7 +15,7 @@ from ci.errors import EntryError
 from ci.located import MAX_DEPTH, MAX_VALUES, Located
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\.)*+"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
 _WORDS = {"true": True, "false": False, "null": None}
 _WORD = re.compile(r"true|false|null")
@@ -62,7 +62,7 @@ class _Reader:
         place = self.here(None)
         key = self.string("a key in double quotes")
         if key in holder.value:
-            raise place.error(f"key {key!r} appears twice")
+            raise place.error(f"key {key[:80]!r} appears twice")
         self.skip()
         if not self.taken(":"):
             raise self.error("expected `:` after the key")

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -20,6 +21,9 @@ from ci.located import MAX_DEPTH, MAX_VALUES, Located
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
+# libyaml compares each with each before it, so that 2 MiB of them would take half a minute
+_MOST_DIRECTIVES = 16
+_DIRECTIVE = re.compile("(?:\\A|[\n\r\x85\u2028\u2029])\ufeff?%TAG")
 _INT = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}", re.ASCII)
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,3})?", re.ASCII
@@ -39,12 +43,17 @@ _BY_TAG: dict[str, Callable[[Any], bool]] = {
 
 def read_yaml(text: str, path: str) -> Located:
     """Read a document. Raises ``EntryError`` with the place."""
+    if too_many_directives(text):
+        raise EntryError(f"more than {_MOST_DIRECTIVES} `%TAG` directives", path=path, line=1)
     reader = _Reader(path)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             reader.take(event)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise EntryError("not YAML: half a character", path=path, line=line) from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = text.encode().count(b"\n", 0, error.position) + 1  # libyaml counts bytes
         raise EntryError(f"not YAML: {error.reason}", path=path, line=line) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -54,12 +63,19 @@ def read_yaml(text: str, path: str) -> Located:
     return reader.document or Located(None, path, 1, 1)
 
 
+def too_many_directives(text: str) -> bool:
+    """Whether a text would keep the parser busy with ``%TAG`` directives."""
+    found = islice(_DIRECTIVE.finditer(text), _MOST_DIRECTIVES + 1)
+    return "%TAG" in text and len(list(found)) > _MOST_DIRECTIVES
+
+
 @dataclass(slots=True)
 class _Open:
     """A list or mapping whose end has not come yet."""
 
     value: Located
     anchor: str | None
+    before: int  # values of the document before it
     pending: Located | None = None  # a key that waits for its value
     merged: list[Located] = field(default_factory=list)
 
@@ -99,7 +115,7 @@ class _Reader:
             value = _plain_value(event.value)
             fits = _BY_TAG.get(tag.removeprefix(_TAG))
             if fits is None or not fits(value):
-                raise self._at(event, None).error(f"tag {tag!r} is not supported here")
+                raise self._at(event, None).error(f"tag {tag[:80]!r} is not supported here")
         located = self._at(event, value, event.value)
         if plain and event.value == "<<":
             located = self._at(event, _MERGE, "<<")
@@ -108,23 +124,27 @@ class _Reader:
     def _start(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
         is_list = isinstance(event, yaml.SequenceStartEvent)
         if event.tag not in {None, "!", _TAG + ("seq" if is_list else "map")}:
-            raise self._at(event, None).error(f"tag {event.tag!r} is not supported here")
+            raise self._at(event, None).error(
+                f"tag {(event.tag or '')[:80]!r} is not supported here"
+            )
         value = self._at(event, [] if is_list else {})
         if len(self._open) >= MAX_DEPTH:
             raise value.error(f"nested more than {MAX_DEPTH} deep")
         self._anchors.pop(event.anchor or "", None)
-        self._open.append(_Open(value, event.anchor))
+        self._open.append(_Open(value, event.anchor, self._count))
 
     def _end(self) -> None:
         top = self._open.pop()
         if top.merged:
             _merge(top)
         self._add(top.value, top.anchor, 1)
+        if top.anchor:
+            self._anchors[top.anchor] = (top.value, self._count - top.before)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         place = self._at(event, None)
         if event.anchor not in self._anchors:
-            raise place.error(f"alias *{event.anchor} has no anchor before it")
+            raise place.error(f"alias *{event.anchor:.80} has no anchor before it")
         value, count = self._anchors[event.anchor]
         self._add(value, None, count)
         if len(self._open) + _depth(value) > MAX_DEPTH:
@@ -135,7 +155,7 @@ class _Reader:
         if self._count > MAX_VALUES:
             raise value.error(f"more than {MAX_VALUES} values, counting aliases")
         if anchor:
-            self._anchors[anchor] = (value, sum(1 for _ in value.walk()))
+            self._anchors[anchor] = (value, count)
         if not self._open:
             self.document = value
             return
@@ -147,7 +167,7 @@ class _Reader:
         else:
             key, top.pending = top.pending, None
             if key.value is _MERGE:
-                top.merged = [*top.merged, *_mergeable(key, value)]
+                top.merged.extend(_mergeable(key, value))
             else:
                 top.value.value[key.text] = _not_merge(value)
 
@@ -157,7 +177,7 @@ class _Reader:
         if key.value is _MERGE:
             return key
         if key.text in top.value.value:
-            raise key.error(f"key {key.text!r} appears twice")
+            raise key.error(f"key {key.text[:80]!r} appears twice")
         keys: Any = top.value.keys
         keys[key.text] = (key.line, key.column)
         return key
