@@ -125,7 +125,9 @@ def has_reader(path: str) -> bool:
     if first == "packages":
         return len(folders) == 1 and (name == "package.py" or name.endswith((".eb", ".json")))
     if not first:
-        return name == "validation.yaml"
+        return name in {"validation.yaml", "repo.yaml"}
+    if first == "cfg" and not folders:
+        return True  # of the Software Catalogue
     if first in NO_WORKFLOWS or first.startswith("."):
         return False
     documents = name.endswith((".yaml", ".yml"))

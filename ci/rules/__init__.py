@@ -9,6 +9,7 @@ from typing import Any
 
 from ci.rules import (
     breakage,
+    catalogs,
     code,
     contents,
     easyconfigs,
@@ -43,6 +44,7 @@ CONTENTS: tuple[type[ContentRule], ...] = (
     *secrets.RULES,
     *scripts.RULES,
     *settings.RULES,
+    *catalogs.RULES,
 )
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)

@@ -101,7 +101,7 @@ class UnknownSection(InvocationRule):
         if "type" in document.value and invocation.type is None:
             return  # the form before PyCOMPSs 3.0, which is one finding
         for name in document.value:
-            if name not in SECTIONS:
+            if name not in (*SECTIONS, "$schema"):  # which editors look for
                 message = f"COMPSs does not read the section {name[:80]!r}"
                 yield self.at(document.key(name), message, nearest(name, SECTIONS))
 

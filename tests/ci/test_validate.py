@@ -28,6 +28,7 @@ def test_only_what_changed_is_judged(tree, registry_files) -> None:
 
 def test_only_the_package_that_changed_is_judged(tree) -> None:
     files = {f"packages/{name}/package.py": "x" for name in ("a", "b")}
+    files |= {f"packages/{name}/x.json": '{"execution": {"type": "task"}}' for name in ("a", "b")}
     assert len(validate(tree(files)).findings) == 2
     report = validate(tree(files), changed=["packages/a/package.py", "repo.yaml"])
     assert [f.path for f in report.findings] == ["packages/a/package.py"]
