@@ -11,6 +11,8 @@ from ci.located import Located, nearest
 from ci.package_recipe import PackageRecipe, class_name_of
 from ci.recipe_names import BASES
 from ci.rules.base import PackageRule
+from ci.spack import index
+from ci.spack.lookup import Lookup
 from ci.specs import parse_spec
 
 _WITH_HOMEPAGE = frozenset({"pypi", "cran", "bioc"})
@@ -169,6 +171,30 @@ class InvalidDependency(RecipeRule):
                 yield self.at(spec, message, "write a depends_on of its own for it")
 
 
+class UnknownDependency(RecipeRule):
+    """What a recipe depends on is a package of the catalogue, one of Spack's own, or provided by
+    one (``mpi``, ``blas``, ``c``).
+
+    Spack stops at the first name that it does not know. Names that are nearly those of a package
+    are an error; others are a warning, since Spack's newest packages may not be known here.
+    """
+
+    id = "package/unknown-dependency"
+
+    def judge(self, package: Package, recipe: PackageRecipe) -> Iterator[Finding]:
+        """Look every name up."""
+        catalog = package.catalog
+        for spec in recipe.dependencies:
+            name = package_named(spec)
+            if not name or name in catalog.packages or index.known(name):
+                continue
+            if name not in catalog.provided:
+                hint = Lookup(catalog).near(name)
+                level = Severity.ERROR if hint.startswith("did you mean") else Severity.WARNING
+                message = f"neither the catalogue nor Spack has a package {name[:80]!r}"
+                yield self.at(spec, message, hint, level)
+
+
 class NoHomepage(RecipeRule):
     """A recipe says where the software is at home: ``homepage = "https://…"``.
 
@@ -237,6 +263,7 @@ RULES = (
     OldImport,
     CodeAtImport,
     InvalidDependency,
+    UnknownDependency,
     NoHomepage,
     NoLicense,
     LeftOver,
