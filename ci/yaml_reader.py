@@ -28,6 +28,7 @@ _INT = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}", re.ASCI
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,3})?", re.ASCII
 )
+_NUMERIC = frozenset("0123456789+-.")  # what a number begins with
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -47,7 +48,8 @@ def read_yaml(text: str, path: str) -> Located:
         raise EntryError(f"more than {_MOST_DIRECTIVES} `%TAG` directives", path=path, line=1)
     reader = _Reader(path)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        loader = _LOADER(text)
+        while (event := loader.get_event()) is not None:
             reader.take(event)
     except UnicodeEncodeError as error:
         line = text.count("\n", 0, error.start) + 1
@@ -90,16 +92,17 @@ class _Reader:
         self._anchors: dict[str, tuple[Located, int]] = {}  # with the number of values in it
         self._count = 0
 
-    def take(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.ScalarEvent):
+    def take(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
             self._add(self._scalar(event), event.anchor, 1)
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
-        elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self._start(event)
-        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._end()
-        elif isinstance(event, yaml.DocumentStartEvent) and self.document is not None:
+        elif kind is yaml.AliasEvent:
+            self._alias(event)
+        elif kind is yaml.DocumentStartEvent and self.document is not None:
             raise self._at(event, None).error("a second document; one file holds one")
 
     def _at(self, event: yaml.Event, value: Any, text: str = "") -> Located:
@@ -108,18 +111,18 @@ class _Reader:
         return Located(value, self.path, line, column, text, {})
 
     def _scalar(self, event: yaml.ScalarEvent) -> Located:
-        tag = event.tag
-        plain = event.implicit[0] and tag is None
-        value = _plain_value(event.value) if plain else event.value
-        if tag not in {None, "!", _TAG + "str"}:
-            value = _plain_value(event.value)
-            fits = _BY_TAG.get(tag.removeprefix(_TAG))
-            if fits is None or not fits(value):
-                raise self._at(event, None).error(f"tag {tag[:80]!r} is not supported here")
-        located = self._at(event, value, event.value)
-        if plain and event.value == "<<":
-            located = self._at(event, _MERGE, "<<")
-        return located
+        text, tag = event.value, event.tag
+        if tag is None:
+            if not event.implicit[0]:
+                return self._at(event, text, text)
+            return self._at(event, _MERGE if text == "<<" else _plain_value(text), text)
+        if tag in {"!", _TAG + "str"}:
+            return self._at(event, text, text)
+        value = _plain_value(text)
+        fits = _BY_TAG.get(tag.removeprefix(_TAG))
+        if fits is None or not fits(value):
+            raise self._at(event, None).error(f"tag {tag[:80]!r} is not supported here")
+        return self._at(event, value, text)
 
     def _start(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
         is_list = isinstance(event, yaml.SequenceStartEvent)
@@ -228,6 +231,8 @@ def _depth(value: Located) -> int:
 def _plain_value(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _NUMERIC:
+        return text
     if _INT.fullmatch(text):
         return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
     if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
