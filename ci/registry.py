@@ -193,7 +193,7 @@ class Registry:
         return cast("T", found)  # a key belongs to one reader
 
     def forget(self, workflow: str) -> None:
-        """Drop what was kept of a workflow, whose turn is over: memory is that of one."""
+        """Drop what was kept of a workflow."""
         for key in [key for key in self._kept if f"{workflow}/" in key]:
             del self._kept[key]
 

@@ -71,9 +71,10 @@ def validate(
         known = Catalog(catalog) if catalog is not None else None
         context = Context(Registry(tree), known, sites, rules, frozenset(off))
         entries = tuple(tree.entries()) if changed is None else _touched(tree, changed)
-        found = [*_run(FILES, entries, context), *_judge_contents(tree, entries, context)]
+        found = list(_run(FILES, entries, context))
         if not is_catalog(tree):
-            return _judge_registry(changed, context, found, len(entries))
+            return _judge_registry(entries, changed, context, found)
+        found += _judge_contents(tree, entries, context)
         mine = Catalog(tree)
         names = _packages(mine, changed, before)
         users = [] if registry is None else _users(registry, mine, before, names, context)
@@ -99,16 +100,28 @@ def judge_workflow(workflow: Workflow, context: Context) -> Iterator[Finding]:
 
 
 def _judge_registry(
-    changed: Collection[str] | None, context: Context, found: list[Finding], files: int
+    entries: Sequence[Entry],
+    changed: Collection[str] | None,
+    context: Context,
+    found: list[Finding],
 ) -> Report:
     registry = context.registry
     names = registry.workflows if changed is None else dependent_workflows(registry, changed)
     steps = 0
-    for name in sorted(names):
-        found += judge_workflow(registry.workflows[name], context)
-        steps += len(registry.workflows[name].steps)
-        registry.forget(name)
-    return _report(found, workflows=len(names), steps=steps, files=files)
+    folders: dict[str, list[Entry]] = {}
+    for entry in entries:
+        folders.setdefault(_top_folder(entry), []).append(entry)
+    for name in sorted({*names, *folders}):
+        found += _judge_contents(registry.tree, folders.get(name, ()), context)
+        if name in names:
+            found += judge_workflow(registry.workflows[name], context)
+            steps += len(registry.workflows[name].steps)
+        registry.forget(name)  # its turn is over: memory is that of one
+    return _report(found, workflows=len(names), steps=steps, files=len(entries))
+
+
+def _top_folder(entry: Entry) -> str:
+    return entry.path.partition("/")[0] if "/" in entry.path else ""
 
 
 def _packages(
