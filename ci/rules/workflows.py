@@ -9,7 +9,7 @@ from ci.documents import YAML_SUFFIXES
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import nearest
-from ci.registry import Workflow
+from ci.registry import TOPOLOGY_FOLDERS, Workflow
 from ci.rules.base import WorkflowRule
 from ci.tosca.inputs import check_inputs
 from ci.workflow_settings import NAME
@@ -53,7 +53,8 @@ class InvalidTopology(WorkflowRule):
 class NoTopology(WorkflowRule):
     """A workflow has a topology: without one it can be neither deployed nor run.
 
-    It lies in ``<workflow>/tosca/`` (or is ``<workflow>/topology.yaml``).
+    It lies in ``<workflow>/tosca/`` (or is ``<workflow>/topology.yaml``). A workflow is a folder at
+    the top of the registry: one inside another folder is not found.
     """
 
     id = "workflow/no-topology"
@@ -61,7 +62,9 @@ class NoTopology(WorkflowRule):
     def check(self, subject: Workflow) -> Iterator[Finding]:
         """Report a workflow whose documents hold no topology."""
         if not subject.topologies:
+            nested = _nested(subject)
             hint = f"add {subject.path}/tosca/topology.yaml"
+            hint = f"move {nested} to the top: workflows are not nested" if nested else hint
             yield self.on(subject.path, f"workflow {subject.name} has no topology", hint)
 
 
@@ -137,6 +140,16 @@ class NoMaintainers(WorkflowRule):
         path = f"{subject.path}/waas.yaml"
         if any(e.path == path for e in subject.entries) and not subject.settings.maintainers:
             yield self.on(path, "names no maintainers", "maintainers: [name]")
+
+
+def _nested(workflow: Workflow) -> str:
+    """A folder inside that looks like a workflow: it has a folder of topologies."""
+    for entry in workflow.entries:
+        folders = entry.path.split("/")[:-1]
+        for depth in range(2, len(folders)):
+            if folders[depth] in TOPOLOGY_FOLDERS:
+                return "/".join(folders[:depth])
+    return ""
 
 
 RULES = (
