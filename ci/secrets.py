@@ -52,11 +52,17 @@ _KEY_BEGINS = re.compile(
 )
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/]{40}")
 _IN_URL = re.compile(
-    r"://[^\s:/?#@'\"<>(){}\[\]]{0,100}:([^\s/?#@'\"<>(){}\[\]]{1,200})@(?!sha[0-9]+:)[\w\[]",
+    r"://([^\s:/?#@'\"<>(){}\[\]]{0,100}):([^\s/?#@'\"<>(){}\[\]]{1,200})@"
+    r"(?!sha[0-9]+:|localhost|127\.|\[::1|(?:\w+\.)?example\.(?:org|com|net)\b)[\w\[]",
     re.ASCII,
 )
-_HINT_WORDS = (b"passw", b"passphrase", b"token", b"secret", b"key", b"_pass", b"pwd")
-_SHOWN_AS = re.compile(r"example|x{4}|0{6}|1234567890|abcdef|your|dummy|fake|\.{3}", re.IGNORECASE)
+_HINT_WORDS = (b"passw", b"passphrase", b"token", b"secret", b"_pass", b"userpass", b"dbpass")
+_KEYS_OF = (b"api", b"access", b"auth", b"private", b"encryption")
+_SHOWN_AS = re.compile(
+    r"example|x{4}|0{6}|1234567890|abcdef|your|dummy|fake|\.{3}"
+    r"|eyJzdWIiOiIxMjM0NTY3ODkwI|eyJzb21lIjoicGF5bG9hZCJ9",  # of jwt.io and pyjwt
+    re.IGNORECASE,
+)
 _MOST = 200
 _FEWEST = 8  # different characters of a token that is real
 
@@ -86,7 +92,9 @@ def secrets(data: bytes, text: str) -> list[Secret]:
 def may_name_secrets(data: bytes) -> bool:
     """Whether a file has a word at all that names of secrets have."""
     lower = data.lower()
-    return any(word in lower for word in _HINT_WORDS)
+    if any(word in lower for word in _HINT_WORDS):
+        return True
+    return b"key" in lower and any(word in lower for word in _KEYS_OF)
 
 
 def _keys(data: bytes, text: str) -> Iterator[tuple[str, str, int]]:
@@ -110,8 +118,9 @@ def _tokens(data: bytes, text: str) -> Iterator[tuple[str, str, int]]:
 def _in_urls(data: bytes, text: str) -> Iterator[tuple[str, str, int]]:
     if b"://" in data and b"@" in data:
         for found in _IN_URL.finditer(text):
-            if not is_placeholder(found[1]):
-                yield "url", "a password", found.start(1)
+            public = found[1] == found[2]  # of a server that everybody may fetch from
+            if not public and not is_placeholder(found[2]):
+                yield "url", "a password", found.start(2)
 
 
 def _is_made_up(token: str) -> bool:

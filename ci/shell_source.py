@@ -20,6 +20,7 @@ _TIME = 2  # seconds
 _MEMORY = 512 * 1024 * 1024  # bytes of address space
 _LONGEST = 64 * 1024  # bytes of what bash says that are read
 _SAID = re.compile(r"line ([0-9]{1,9}): (.{1,200})")
+_END = re.compile(rb"^(?:exit|exec [^<>&0-9])", re.MULTILINE)
 _QUOTED = re.compile(r"`([^`']*)'")
 
 # one line of plain commands; possessive (`++`), so the time is linear
@@ -48,6 +49,8 @@ def check_shell(data: bytes, path: str) -> None:
     if code == 2:
         found = _SAID.search(said)
         line = int(found[1]) if found else 0
+        if _ends_before(data, line):
+            return
         message = _tidy(found[2]) if found else "syntax error"
         raise EntryError(f"not a shell script: {message}", path=path, line=line, hint=hint)
     if code < 0 or "exhausted" in said or "cannot allocate" in said:
@@ -59,6 +62,12 @@ def _is_plain(data: bytes) -> bool:
     """Whether there are only simple commands, variables and comments, so nothing can be wrong."""
     text = data.decode("utf-8", "replace").replace("\\\n", " ")
     return _PLAIN.fullmatch(text) is not None and _RESERVED.search(text) is None
+
+
+def _ends_before(data: bytes, line: int) -> bool:
+    """Whether a script ends, or goes on in another language, before a line: it is not read then."""
+    before = b"\n".join(data.split(b"\n")[: max(line - 1, 0)])
+    return _END.search(before) is not None or b'""":' in before or b"''':" in before
 
 
 def _read_by(program: str, data: bytes) -> tuple[int, str]:

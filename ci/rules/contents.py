@@ -35,12 +35,12 @@ class Bidirectional(ContentRule):
 
 
 class HiddenCharacter(ContentRule):
-    """No text has characters that are not shown: control characters, and ones without width.
+    r"""No text has characters that are not shown: control characters, and ones without width.
 
     They come with copying from web pages and terminals. A program takes them for part of a name or
     a value, and nobody sees why it fails; control characters also change what a terminal shows.
     Tabs and form feeds are allowed. In documentation this is a warning, and characters that join
-    letters and emojis are right.
+    letters and emojis are right. ``\x1b`` for a terminal's colours is a warning too: write it out.
     """
 
     id = "text/hidden-character"
@@ -56,7 +56,8 @@ class HiddenCharacter(ContentRule):
         for line, column, character in found:
             place = Located(None, subject.path, line, column)
             message = f"has {text.called(character)}, which is not shown"
-            yield self.at(place, message, "remove the character", level)
+            coloured = Severity.WARNING if character == "\x1b" else level
+            yield self.at(place, message, "remove the character", coloured)
 
 
 class LookAlike(ContentRule):

@@ -31,6 +31,8 @@ RIGHT = [
     'if true; then echo "it\'s"; fi\nx=$(date) y=`date`\n',
     'for f in *.txt; do [[ $f == a* ]] && echo "${f%.txt}"; done\n',
     "echo a#b 'c # d' \"e # f\"\n",
+    "tail -n +4 $0 | tar x\nexit 0\n(binary\n",
+    '#!/bin/sh\n""":"\nexec python3 $0\n":"""\nimport os\nprint(os.name)\n',
     "f() { local x=(1 2); echo ${x[@]}; }\n",
 ]
 WRONG = [

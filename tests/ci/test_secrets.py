@@ -34,6 +34,8 @@ FINE = [
     ("a.sh", "export TOKEN=${TOKEN:?}; PASSWORD=$1 PASSWORD=changeme TOKEN=<your-token>"),
     ("a.sh", "singularity pull docker://ubuntu:22.04@sha256:" + "1f" * 32),
     ("a.sh", "git clone https://user:password@example.org/x; ssh git@github.com:a/b"),
+    ("a.py", 'URL = "postgresql://postgres:dbos@localhost:5432/x"'),
+    ("a.sh", "wget ftp://webdata2:webdata2@ftp.illumina.com/a.zip"),
     ("a.sh", "pwd=/tmp/run12345678; keyboard=qwerty12345"),
     ("a.yaml", "password: {get_input: password}\nget_secret: a/b1234567\n"),
     ("a.yaml", "password: $PASSWORD\npassword2: ''\ndb: {password: null}\n"),
