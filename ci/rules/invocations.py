@@ -160,7 +160,8 @@ class MissingInvocationKey(InvocationRule):
         for program in invocation.programs:
             yield from self.demand(program, "a program", PROGRAM)
         for name, keys in (("prolog", STEP), ("epilog", STEP), ("container", CONTAINER)):
-            if name in invocation.document.value:
+            given = invocation.document.value.get(name)
+            if given is not None and given.is_mapping:
                 yield from self.demand(getattr(invocation, name), name, keys)
 
     def demand(self, section: Located, what: str, keys: Keys) -> Iterator[Finding]:
