@@ -64,7 +64,7 @@ def _index() -> str:
         lines += ["", f"## {subject}", "", "| rule | | demands |", "|---|---|---|"]
         for rule in group:
             demand = " ".join(rule.documentation().split("\n\n")[0].split())
-            first = demand.split(": ")[0].split(". ")[0].rstrip(".").replace("|", "\\|")
+            first = demand.split(". ")[0].rstrip(".").replace("|", "\\|")
             level = f"{rule.severity}{'' if rule.optional else ' ·'}"
             lines.append(f"| [{rule.id}]({file_of(rule.id)}) | {level} | {first} |")
     return "\n".join(lines) + "\n"
