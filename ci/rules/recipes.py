@@ -13,7 +13,7 @@ from ci.recipe_names import BASES
 from ci.rules.base import PackageRule
 from ci.spack import index
 from ci.spack.lookup import Lookup
-from ci.specs import parse_spec
+from ci.spack.specs import parse_spec
 
 _WITH_HOMEPAGE = frozenset({"pypi", "cran", "bioc"})
 _SPACK_STARS = frozenset({"*spack", "*spack.package"})
@@ -162,11 +162,11 @@ class InvalidDependency(RecipeRule):
         """Read each as a spec."""
         for spec in recipe.dependencies:
             try:
-                parse_spec(spec.text.strip())
+                below = parse_spec(spec.text.strip()).dependencies
             except EntryError as error:
                 yield self.at(spec, error.message, error.hint)
                 continue
-            if "^" in spec.text:
+            if below:
                 message = f"`^` in depends_on({spec.text[:80]!r}) does not load since Spack 0.21"
                 yield self.at(spec, message, "write a depends_on of its own for it")
 
@@ -248,9 +248,9 @@ class LeftOver(RecipeRule):
 
 
 def package_named(spec: Located) -> str:
-    """The package that a spec names, without its repository (``builtin.zlib``), or empty."""
+    """The package that a spec names, or empty."""
     try:
-        return parse_spec(spec.text.strip()).name.rsplit(".", 1)[-1]
+        return parse_spec(spec.text.strip()).name
     except EntryError:
         return ""  # another rule's finding
 
