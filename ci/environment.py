@@ -24,10 +24,12 @@ POST_INSTALL = "post_inst.sh"
 ENV_SCRIPT = "env.sh"
 REQUIREMENTS = "requirements.txt"
 MAX_BYTES = 256 * 1024  # the public registry's largest such file has 1 KiB
+MAX_ENTRY = 4000  # characters; a spec with a list of applications has 200
 
 # Debian Policy 5.6.1 (package names) and 5.6.12 (versions). A last "-" is apt's word for "remove".
 _APT = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](=[0-9][A-Za-z0-9.+~:-]*)?", re.ASCII)
-_SPACK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@=+~%:,/^* -]*", re.ASCII)
+# What may stand in a spec; ``ci.spack.specs`` reads it.
+_SPACK = re.compile(r"""[A-Za-z0-9][A-Za-z0-9_.@=+~%:,/^* \[\]"'-]*""", re.ASCII)
 _EASYCONFIG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\.eb", re.ASCII)
 
 
@@ -81,6 +83,8 @@ def read_environment(files: Mapping[str, bytes], path: str) -> SoftwareEnvironme
     for item in _items(files, path):
         if any(not character.isprintable() for character in item.value):
             raise item.place.error(f"a control character in the {item.kind} entry {item.value!r}")
+        if len(item.value) > MAX_ENTRY:
+            raise item.place.error(f"longer than {MAX_ENTRY} characters")
         found[item.kind][_CHECKS[item.kind](item.value, item.place)] = None
     return SoftwareEnvironment(
         **{kind: tuple(values) for kind, values in found.items()},
@@ -189,10 +193,16 @@ def _specs(key: str, node: yaml.Node, path: str) -> Iterator[_Item]:
 
 
 def _requirement_lines(text: str, path: str) -> Iterator[_Item]:
+    for number, column, value in requirement_lines(text):
+        yield _Item("pip", value, _Place(path, number, column))
+
+
+def requirement_lines(text: str) -> Iterator[tuple[int, int, str]]:
+    """The requirements of a ``requirements.txt`` with line and column, both from 1."""
     for number, line in enumerate(text.split("\n"), start=1):
         value = re.sub(r"(^|\s)#.*$", "", line).strip()  # pip's rule for comments
         if value:
-            yield _Item("pip", value, _Place(path, number, len(line) - len(line.lstrip()) + 1))
+            yield number, len(line) - len(line.lstrip()) + 1, value
 
 
 def _string(node: yaml.Node, place: _Place, what: str) -> str:

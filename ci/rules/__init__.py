@@ -21,9 +21,11 @@ from ci.rules import (
     packages,
     recipe_versions,
     recipes,
+    repetitions,
     scripts,
     secrets,
     settings,
+    specs,
     topologies,
     workflows,
 )
@@ -48,7 +50,12 @@ CONTENTS: tuple[type[ContentRule], ...] = (
 )
 WORKFLOWS = workflows.RULES
 TOPOLOGIES = (*topologies.RULES, *images.RULES)
-STEPS: tuple[type[StepRule], ...] = (*environments.RULES, *code.RULES)
+STEPS: tuple[type[StepRule], ...] = (
+    *environments.RULES,
+    *specs.RULES,
+    *repetitions.RULES,
+    *code.RULES,
+)
 PACKAGES: tuple[type[PackageRule], ...] = (
     *packages.RULES,
     *recipes.RULES,

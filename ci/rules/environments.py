@@ -1,16 +1,18 @@
-"""Rules on a step: its software environment."""
+"""Rules on a step: the files of its software environment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from posixpath import basename
 
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
 from ci.registry import Registry, Step
 from ci.rules.base import StepRule
-from ci.specs import Spec, parse_spec
+from ci.rules.entries import entries, requirements
+from ci.tosca.graph import IMAGE_CREATION
 
 
 class InvalidEnvironment(StepRule):
@@ -29,101 +31,104 @@ class InvalidEnvironment(StepRule):
 
 
 class NoEnvironmentFile(StepRule):
-    """A step's folder describes the software environment of the step."""
+    """A step's folder describes the software environment of the step.
+
+    Add an ``eflows4hpc.yaml`` to it, which may be empty if nothing is needed. For a step that a
+    topology of its workflow builds an image of, ``image/no-environment`` says the same.
+    """
 
     id = "environment/missing"
     severity = Severity.WARNING
 
     def check(self, subject: Step) -> Iterator[Finding]:
         """Look for the files."""
-        if not subject.environment_files:
+        if not subject.environment_files and not _has_image(self.context.registry, subject):
             hint = f"add {subject.path}/eflows4hpc.yaml"
             yield self.on(subject.path, f"step {subject.name} has no software environment", hint)
 
 
-class InvalidSpec(StepRule):
-    """Every entry of ``spack: {specs: …}`` is a spec that begins with a package's name."""
-
-    id = "environment/invalid-spec"
-
-    def check(self, subject: Step) -> Iterator[Finding]:
-        """Read every spec."""
-        for place in _spec_places(self.context.registry, subject):
-            try:
-                parse_spec(place.text)
-            except EntryError as error:
-                yield self.at(place, error.message, error.hint)
-
-
-class SpecWithoutVersion(StepRule):
-    """A spec has a version: without one, the image changes whenever the package does."""
-
-    id = "environment/no-version"
-    severity = Severity.WARNING
-
-    def check(self, subject: Step) -> Iterator[Finding]:
-        """Look at every spec."""
-        for place, spec in _specs(self.context.registry, subject):
-            if not spec.version:
-                yield self.at(place, f"{spec.name} has no version", f"{spec.name}@<version>")
-
-
-class UnknownPackage(StepRule):
-    """A spec names a package of the Software Catalogue, or one of Spack's own.
-
-    Packages that the catalogue does not have are taken to be Spack's own, so this is a warning.
-    """
-
-    id = "environment/unknown-package"
-    severity = Severity.WARNING
-
-    def check(self, subject: Step) -> Iterator[Finding]:
-        """Look every name up, where the catalogue is known."""
-        catalog = self.context.catalog
-        if catalog is None:
-            return
-        for place, spec in _specs(self.context.registry, subject):
-            if spec.name not in catalog.packages:
-                near = nearest(spec.name, catalog.packages)
-                hint = near if near.startswith("did") else "right if it is one of Spack's own"
-                yield self.at(place, f"the Software Catalogue has no package {spec.name!r}", hint)
-
-
 class DoubleEnvironment(StepRule):
-    """``eflows4hpc.yaml`` and ``spack.yaml`` do not both list specs: one of them would be stale."""
+    """``eflows4hpc.yaml`` and ``spack.yaml`` do not both list specs: one of them would be stale.
+
+    Keep the specs in one of the two files, best in ``eflows4hpc.yaml``.
+    """
 
     id = "environment/double"
     severity = Severity.WARNING
 
     def check(self, subject: Step) -> Iterator[Finding]:
         """Look for both."""
-        paths = {place.path for place in _spec_places(self.context.registry, subject)}
+        registry = self.context.registry
+        paths = sorted({place.path for place in entries(registry, subject, "spack")})
         if len(paths) > 1:
-            first, second = sorted(paths)[:2]
-            hint = "keep the specs in one of them"
-            yield self.on(second, f"lists specs, as {first.rpartition('/')[2]} does", hint)
+            first, second = paths[:2]
+            section = registry.document(second).mapping(second)["spack"]
+            message = f"lists specs, as {basename(first)} does"
+            yield self.at(section.key("specs"), message, "keep the specs in one of them")
 
 
-def _spec_places(registry: Registry, step: Step) -> Iterator[Located]:
-    """The specs of a step with their places, once its environment could be read."""
-    for name in step.environment_files:
-        if step.environment.spack and name.startswith(("eflows4hpc.", "spack.")):
-            items = registry.document(f"{step.path}/{name}").mapping(name)
-            section = items.get("spack", Located(None)).mapping("spack")
-            yield from section.get("specs", Located(None)).sequence("specs")
+class UnpinnedRequirement(StepRule):
+    """A requirement for pip says which versions are good: ``numpy==2.2.6``, or ``numpy>=2,<3``.
+
+    Without a version pip takes the newest there is on the day when the image is built. The workflow
+    then changes without anybody having changed it, and may stop working.
+    """
+
+    id = "environment/unpinned-requirement"
+    severity = Severity.WARNING
+
+    def check(self, subject: Step) -> Iterator[Finding]:
+        """Look at every requirement."""
+        for place, requirement in requirements(self.context.registry, subject):
+            if not requirement.specifier:
+                hint = f"{requirement.name}==<version>"
+                yield self.at(place, f"{requirement.name} has no version", hint)
 
 
-def _specs(registry: Registry, step: Step) -> Iterator[tuple[Located, Spec]]:
-    for place in _spec_places(registry, step):
+class UnknownEasyconfig(StepRule):
+    """An easyconfig is one of the Software Catalogue: ``packages/<package>/<easyconfig>.eb``.
+
+    EasyBuild brings easyconfigs of its own, which are not known here, so this is a warning: look
+    whether the name is right, version and toolchain included.
+    """
+
+    id = "environment/unknown-easyconfig"
+    severity = Severity.WARNING
+
+    def check(self, subject: Step) -> Iterator[Finding]:
+        """Look every name up, where the catalogue is known."""
+        places = entries(self.context.registry, subject, "easybuild")
+        catalog = self.context.catalog
+        if catalog is None or not places:
+            return
+        packages = catalog.packages.values()
+        known = {basename(path) for package in packages for path in package.easyconfig_files}
+        for place in places:
+            if place.text not in known:
+                near = nearest(place.text, known)
+                hint = near if near.startswith("did") else "right if it is one of EasyBuild's own"
+                message = f"the Software Catalogue has no easyconfig {place.text!r}"
+                yield self.at(place, message, hint)
+
+
+def _has_image(registry: Registry, step: Step) -> bool:
+    """Whether a topology of the step's workflow creates an image of the step."""
+    workflow = registry.workflows.get(step.workflow)
+    for path in workflow.topology_files if workflow else ():
         with suppress(EntryError):  # another rule's finding
-            yield place, parse_spec(place.text)
+            topology = registry.topology(path)
+            for node in topology.nodes.values() if topology else ():
+                names = [node.properties.get(k, Located(None)) for k in ("workflow", "step_id")]
+                wanted = [step.workflow, step.name]
+                if node.type == IMAGE_CREATION and [name.value for name in names] == wanted:
+                    return True
+    return False
 
 
 RULES = (
     InvalidEnvironment,
     NoEnvironmentFile,
-    InvalidSpec,
-    SpecWithoutVersion,
-    UnknownPackage,
     DoubleEnvironment,
+    UnpinnedRequirement,
+    UnknownEasyconfig,
 )
