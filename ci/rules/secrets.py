@@ -29,7 +29,7 @@ class _Certain(ContentRule):
 
     def check(self, subject: SourceFile) -> Iterator[Finding]:
         """Report each line that has one."""
-        for secret in secrets.secrets(subject.data, subject.text):
+        for secret in secrets.secrets(*_content(subject)):
             if secret.kind == self.kind:
                 place = Located(None, subject.path, secret.line, secret.column)
                 yield self.at(place, self.message.format(secret.what), _GONE)
@@ -139,6 +139,14 @@ class HardCoded(ContentRule):
         except EntryError:
             return True
         return False
+
+
+def _content(subject: SourceFile) -> tuple[bytes, str]:
+    """Bytes and text of a file; of a binary one, and of UTF-16, what is left without NUL."""
+    if subject.is_binary:
+        data = subject.data.replace(b"\0", b"")
+        return data, data.decode("latin-1")
+    return subject.data, subject.text
 
 
 def _is_settings(path: str) -> bool:

@@ -109,6 +109,12 @@ def test_tokens_are_found_and_not_repeated(token: str, line: str) -> None:
         assert not any(token[8:16] in finding.message + finding.hint for finding in found)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_tokens_are_found_in_other_encodings(encoding: str) -> None:
+    found = findings("notes.txt", f"a\nghp_{BODY[:36]}".encode(encoding))
+    assert [(finding.rule, finding.line) for finding in found] == [("secrets/token", 2)]
+
+
 @pytest.mark.parametrize("name", ["dbPassword", "DB_PASSWORD", "root-passwd", "ssh.passphrase"])
 def test_names_of_passwords(name: str) -> None:
     assert is_secret(name, "hunter2")
