@@ -68,8 +68,7 @@ class Step:
 
     def _environment(self) -> SoftwareEnvironment:
         names = [*self.environment_files, *(name for name in SCRIPTS if name in self.names)]
-        tree = self._registry.tree
-        files = {name: tree.read(f"{self.path}/{name}") for name in names}
+        files = {name: self._registry.read(f"{self.path}/{name}") for name in names}
         return read_environment(files, self.path)
 
 
@@ -142,9 +141,9 @@ class Workflow:
             return WorkflowSettings()
         if len(there) > 1:
             raise EntryError("is there twice, as .yaml and as .yml", path=there[1])
-        tree = self._registry.tree
+        read = self._registry.read
         return self._registry.kept(
-            there[0], lambda: read_workflow_settings(tree.read(there[0]), there[0])
+            f"settings {there[0]}", lambda: read_workflow_settings(read(there[0]), there[0])
         )
 
 
@@ -169,9 +168,13 @@ class Registry:
             raise EntryError(f"there is no workflow {name!r}", hint=hint)
         return self.workflows[name]
 
+    def read(self, path: str) -> bytes:
+        """The content of a regular file. Raises ``EntryError``."""
+        return self.kept(f"content {path}", lambda: self.tree.read(path))
+
     def document(self, path: str) -> Located:
         """A YAML or JSON document. Raises ``EntryError``."""
-        return self.kept(f"document {path}", lambda: load(self.tree.read(path), path))
+        return self.kept(f"document {path}", lambda: load(self.read(path), path))
 
     def topology(self, path: str) -> Topology | None:
         """The topology in a document; None if it holds something else. Raises ``EntryError``."""
@@ -194,7 +197,7 @@ class Registry:
 
     def forget(self, workflow: str) -> None:
         """Drop what was kept of a workflow."""
-        for key in [key for key in self._kept if f"{workflow}/" in key]:
+        for key in [key for key in self._kept if f" {workflow}/" in key]:
             del self._kept[key]
 
 

@@ -14,6 +14,7 @@ from ci.catalog import PACKAGES, Catalog, is_catalog
 from ci.dependents import dependent_packages, dependent_workflows, folders_of, users_of
 from ci.errors import EntryError
 from ci.findings import Finding, Report
+from ci.parallel import spread
 from ci.registry import Registry, Workflow
 from ci.rules import (
     CONTENTS,
@@ -49,6 +50,7 @@ def validate(
     settings: Tree | None = None,
     before: Tree | None = None,
     registry: Tree | None = None,
+    workers: int = 1,
 ) -> Report:
     """Judge a Workflow Registry, or a Software Catalogue (a tree with ``packages/``).
 
@@ -62,6 +64,7 @@ def validate(
         before: for a Software Catalogue, what main has: then what breaks is what is new.
         registry: the Workflow Registry that uses the catalogue: then the report names the
             workflows that are affected, and what breaks in them.
+        workers: how many processes judge a large registry; 1 in a program with threads.
 
     Never raises for what is in a tree; a tree that cannot be listed is one finding.
     """
@@ -73,8 +76,8 @@ def validate(
         entries = tuple(tree.entries()) if changed is None else _touched(tree, changed)
         found = list(_run(FILES, entries, context))
         if not is_catalog(tree):
-            return _judge_registry(entries, changed, context, found)
-        found += _judge_contents(tree, entries, context)
+            return _judge_registry(entries, changed, context, found, workers)
+        found += _judge_contents(entries, context)
         mine = Catalog(tree)
         names = _packages(mine, changed, before)
         users = [] if registry is None else _users(registry, mine, before, names, context)
@@ -104,19 +107,26 @@ def _judge_registry(
     changed: Collection[str] | None,
     context: Context,
     found: list[Finding],
+    workers: int,
 ) -> Report:
     registry = context.registry
     names = registry.workflows if changed is None else dependent_workflows(registry, changed)
-    steps = 0
     folders: dict[str, list[Entry]] = {}
     for entry in entries:
         folders.setdefault(_top_folder(entry), []).append(entry)
-    for name in sorted({*names, *folders}):
-        found += _judge_contents(registry.tree, folders.get(name, ()), context)
+
+    def judge(name: str) -> tuple[list[Finding], int]:
+        findings = list(_judge_contents(folders.get(name, ()), context))
+        steps = 0
         if name in names:
-            found += judge_workflow(registry.workflows[name], context)
-            steps += len(registry.workflows[name].steps)
+            findings += judge_workflow(registry.workflows[name], context)
+            steps = len(registry.workflows[name].steps)
         registry.forget(name)  # its turn is over: memory is that of one
+        return findings, steps
+
+    results = list(spread(judge, sorted({*names, *folders}), workers))
+    found += (finding for findings, _ in results for finding in findings)
+    steps = sum(count for _, count in results)
     return _report(found, workflows=len(names), steps=steps, files=len(entries))
 
 
@@ -166,11 +176,11 @@ def _judge_catalog(
     return _report(found, affected, packages=len(there), files=files)
 
 
-def _judge_contents(tree: Tree, entries: Iterable[Entry], context: Context) -> Iterator[Finding]:
+def _judge_contents(entries: Iterable[Entry], context: Context) -> Iterator[Finding]:
     for entry in entries:
         if entry.is_file and entry.size <= _LARGEST:
             try:
-                subject = SourceFile(entry, tree.read(entry.path))
+                subject = SourceFile(entry, context.registry.read(entry.path))
             except EntryError as error:
                 yield Finding.of(error, UNREADABLE)
                 continue

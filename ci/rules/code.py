@@ -41,7 +41,7 @@ class UnknownInvocation(StepRule):
         path = f"{step.path}/{name}"
         entry = self.context.registry.tree.find(path)
         small = entry is not None and entry.size <= _LARGEST
-        return self.context.registry.tree.read(path) if small else b""
+        return self.context.registry.read(path) if small else b""
 
     def _unknown(
         self, expression: ast.expr, place: Located, step: Step, catalog: Catalog | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,13 @@ def _judge(
     known = FolderTree(catalog) if catalog else None
     users = FolderTree(registry) if registry else None
     if base is None:
-        return validate(FolderTree(path), catalog=known, registry=users, sites=sites)
+        return validate(
+            FolderTree(path),
+            catalog=known,
+            registry=users,
+            sites=sites,
+            workers=len(os.sched_getaffinity(0)),
+        )
     store, folder = _repository(path)
     onto, branch = store.resolve(base), store.resolve(head)
     try:
