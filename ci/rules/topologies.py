@@ -10,8 +10,9 @@ from ci.located import nearest
 from ci.rules.base import TopologyOf, TopologyRule
 from ci.tosca.functions import references
 from ci.tosca.graph import operation_order
-from ci.tosca.library import NodeType, library_of, shipped
+from ci.tosca.library import library_of, shipped
 from ci.tosca.model import NodeTemplate, Topology
+from ci.tosca.type_library import NodeType
 from ci.tosca.values import Problem, problems
 
 

@@ -2,7 +2,8 @@
 
 ``{get_input: x}`` reads an input of the topology, ``{get_property: [node, …]}`` another property,
 ``{concat: […]}`` joins text; ``${name}`` inside text is an input of the TOSCA workflow that runs.
-``{get_secret: …}`` and ``{get_attribute: …}`` stay as they are: only who needs a secret reads it.
+``{get_secret: …}``, ``{get_attribute: …}`` and what else is known only while something runs stay as
+they are: only who needs a secret reads it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ci.located import Located, nearest
-from ci.tosca.model import Topology
+from ci.tosca.library import library_of
+from ci.tosca.model import NodeTemplate, Topology
 
-KEPT = ("get_secret", "get_attribute")
-FUNCTIONS = ("get_input", "get_property", "concat", *KEPT)
+KEPT = (
+    "get_secret",
+    "get_attribute",
+    "get_operation_output",
+    "get_nodes_of_type",
+    "get_artifact",
+)
+TEXTS = ("concat", "join", "token")
+FUNCTIONS = ("get_input", "get_property", *TEXTS, *KEPT)
+_WITH_LISTS = ("token", "join")
 _INPUT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.-]*)\}", re.ASCII)
 _LONGEST = 65_536  # characters of a resolved text
 _MOST = 20_000  # values looked at for one property
+_FEW = 50  # characters that a text is split at
 _DEEPEST = 30  # properties that refer to each other
 
 
@@ -38,14 +49,14 @@ def references(value: Located) -> Iterator[Reference]:
         if item.is_text:
             for name in _INPUT.findall(item.value):
                 yield Reference("workflow input", name, item)
-        elif (call := _call(item)) and call[0] == "get_input":
+        elif (call := call_of(item)) and call[0] == "get_input":
             first = call[1].value[0] if call[1].is_list and call[1].value else call[1]
             yield Reference("get_input", first.text, first)
 
 
 def is_call(value: Located) -> bool:
     """Whether a value is a function: what it gives is not known before an execution."""
-    return _call(value) is not None
+    return call_of(value) is not None
 
 
 def has_references(value: Located) -> bool:
@@ -75,7 +86,7 @@ class Scope:
         self._left -= 1
         if self._left < 0 or self._depth > _DEEPEST:
             raise value.error("this value refers to others without end")
-        call = _call(value)
+        call = call_of(value)
         if call is not None:
             return self._called(call[0], call[1], value, node)
         if value.is_mapping:
@@ -91,9 +102,9 @@ class Scope:
             return self._input(argument, node)
         if function == "get_property":
             return self._property(argument, node)
-        if function == "concat":
-            parts = [self._resolve(part, node) for part in argument.sequence("concat")]
-            return _limited("".join(as_text(part) for part in parts), value)
+        if function in TEXTS:
+            parts = [self._resolve(part, node) for part in argument.sequence(function)]
+            return _limited(_text_of(function, parts, argument), value)
         return value.plain()
 
     def _input(self, argument: Located, node: str) -> Any:
@@ -122,14 +133,23 @@ class Scope:
             hint = nearest(name, self.topology.nodes)
             raise path[0].error(f"there is no node {name!r}", hint=hint)
         key = path[1].string("a property")
-        if key not in owner.properties:
-            hint = nearest(key, owner.properties)
-            raise path[1].error(f"node {owner.name} sets no property {key!r}", hint=hint)
+        value = self._given(owner, key, path[1])
         self._depth += 1
         try:
-            return _inside(self._resolve(owner.properties[key], owner.name), path[2:])
+            return _inside(self._resolve(value, owner.name), path[2:])
         finally:
             self._depth -= 1
+
+    def _given(self, owner: NodeTemplate, key: str, place: Located) -> Located:
+        """The property as the node sets it, else its type's default."""
+        if key in owner.properties:
+            return owner.properties[key]
+        kind = library_of(self.topology).usable_node_type(owner.type)
+        default = kind.properties[key].default if kind and key in kind.properties else None
+        if default is None:
+            hint = nearest(key, owner.properties)
+            raise place.error(f"node {owner.name} sets no property {key!r}", hint=hint)
+        return default
 
     def _substituted(self, value: Located) -> str:
         def given(found: re.Match[str]) -> str:
@@ -141,6 +161,23 @@ class Scope:
         return _limited(_INPUT.sub(given, value.value), value)
 
 
+def _text_of(function: str, parts: list[Any], argument: Located) -> str:
+    """What concat, join and token give (Simple Profile 1.3, 4.3)."""
+    if function == "concat":
+        return "".join(as_text(part) for part in parts)
+    if function == "join":
+        if not 1 <= len(parts) <= 2 or not isinstance(parts[0], list):
+            raise argument.error("join takes [list, delimiter]")
+        return as_text(parts[1] if len(parts) > 1 else "").join(as_text(p) for p in parts[0])
+    if len(parts) != 3 or type(parts[2]) is not int or not parts[1]:
+        raise argument.error("token takes [text, characters, number]")
+    delimiters = re.escape(as_text(parts[1])[:_FEW])
+    found = re.split(f"[{delimiters}]", as_text(parts[0]))
+    if not 0 <= parts[2] < len(found):
+        raise argument.error(f"token: there are {len(found)} parts, no {parts[2]}")
+    return found[parts[2]]
+
+
 def as_text(value: Any) -> str:
     """A value as it appears inside text: ``true``, ``3``, nothing as empty."""
     if value is None:
@@ -150,10 +187,13 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def _call(value: Located) -> tuple[str, Located] | None:
+def call_of(value: Located) -> tuple[str, Located] | None:
+    """Function and argument, if a value is a call."""
     if not value.is_mapping or len(value.value) != 1:
         return None
     name, argument = next(iter(value.value.items()))
+    if name in _WITH_LISTS and not argument.is_list:
+        return None  # a mapping that has such a key: a credential has a token
     return (name, argument) if name in FUNCTIONS else None
 
 

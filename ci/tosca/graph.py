@@ -15,10 +15,12 @@ from typing import Any
 
 from ci.errors import EntryError
 from ci.located import nearest
+from ci.tosca.expansion import expanded
 from ci.tosca.functions import Scope
 from ci.tosca.inputs import check_inputs
-from ci.tosca.library import Library, library_of
+from ci.tosca.library import library_of
 from ci.tosca.model import NodeTemplate, StepName, Topology, ToscaWorkflow
+from ci.tosca.type_library import Library
 from ci.tosca.values import completed
 
 IMAGE_CREATION = "imagecreation.ansible.nodes.ImageCreation"
@@ -54,8 +56,9 @@ def execution_plan(
     cycle, a step without a node, an unknown type, a value that cannot be resolved.
     """
     workflow = workflow_of(topology, workflow_name)
-    scope = Scope(topology, check_inputs(workflow, inputs or {}), topology_inputs or {})
     library = library_of(topology)
+    given = check_inputs(workflow, inputs or {}, library)
+    scope = Scope(topology, given, topology_inputs or {})
     return [
         Operation(
             id=name,
@@ -83,7 +86,11 @@ def workflow_of(topology: Topology, name: str) -> ToscaWorkflow:
 def operation_order(
     topology: Topology, workflow: ToscaWorkflow
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """Nodes that the workflow runs, in a stable order, and what each waits for directly."""
+    """Nodes that the workflow runs, in a stable order, and what each waits for directly.
+
+    Raises ``EntryError``: a name that is not known, a cycle, an activity that cannot be run.
+    """
+    workflow = expanded(topology, workflow)
     _check_steps(topology, workflow)
     follows = {n: {f.text for f in step.on_success} for n, step in workflow.steps.items()}
     _sorted(workflow, follows, list(workflow.steps))
@@ -136,7 +143,7 @@ def _properties(node: NodeTemplate, scope: Scope, library: Library) -> dict[str,
 
 def _check_steps(topology: Topology, workflow: ToscaWorkflow) -> None:
     for step in workflow.steps.values():
-        if step.target.text not in topology.nodes:
+        if step.target.text not in topology.nodes and (step.target.text or step.activities):
             hint = nearest(step.target.text, topology.nodes)
             message = f"step {step.name}: there is no node {step.target.text!r}"
             raise step.target.error(message, hint=hint)
@@ -145,10 +152,10 @@ def _check_steps(topology: Topology, workflow: ToscaWorkflow) -> None:
                 hint = nearest(follower.text, workflow.steps)
                 raise follower.error(f"there is no step {follower.text!r}", hint=hint)
         for activity in step.activities:
-            if activity.kind in {"delegate", "inline"}:
+            if activity.kind == "delegate":
                 raise activity.place.error(
-                    f"step {step.name}: {activity.kind} is not supported in {workflow.name}",
-                    hint="write the steps out",
+                    f"step {step.name}: delegate is not supported in {workflow.name}",
+                    hint="write the steps out, or inline a workflow",
                 )
 
 

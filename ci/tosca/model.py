@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from ci.located import Located
+
+T = TypeVar("T")
 
 RUNNABLE = "tosca.interfaces.node.lifecycle.Runnable"
 
@@ -22,7 +24,7 @@ class StepName(NamedTuple):
 class Definition:
     """An input or a property: its type, whether it must be given, and its default.
 
-    ``entry_type`` is the type of the items of a list or map, or empty.
+    ``entry`` defines the items of a list or map; ``constraints`` are as the document has them.
     """
 
     name: str
@@ -30,17 +32,37 @@ class Definition:
     required: bool
     place: Located
     default: Located | None = None
-    entry_type: str = ""
+    entry: Definition | None = None
     description: str = ""
+    constraints: Located | None = None
+    type_place: Located | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A node's need of another node. ``name`` is the requirement of the node's type."""
+    """A node's need of another node. ``name`` is the requirement of the node's type.
+
+    ``capability`` is the type or the name of what the other node must have.
+    """
 
     name: str
     node: str
     place: Located
+    capability: Located | None = None
+    relationship: Located | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What is imported: ``<name>:<version>`` or a file; ``alias`` is its name in the list."""
+
+    place: Located
+    alias: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is imported, as it is written."""
+        return self.place.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +75,7 @@ class NodeTemplate:
     type_place: Located
     given: Located = field(default_factory=lambda: Located({}))
     requirements: tuple[Requirement, ...] = ()
+    unmatched: frozenset[str] = frozenset()  # requirements that name no node
 
     @property
     def properties(self) -> Mapping[str, Located]:
@@ -103,7 +126,11 @@ class ToscaWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """One service template with a ``topology_template``."""
+    """One service template with a ``topology_template``.
+
+    ``types`` are the documents of types that it imports from files of the registry; ``memo`` keeps
+    what was worked out from all this once.
+    """
 
     path: str
     dialect: str
@@ -111,10 +138,21 @@ class Topology:
     name: str = ""
     version: str = ""
     description: str = ""
-    imports: tuple[Located, ...] = ()
+    imports: tuple[Import, ...] = ()
     inputs: Mapping[str, Definition] = field(default_factory=dict)
     nodes: Mapping[str, NodeTemplate] = field(default_factory=dict)
     workflows: Mapping[str, ToscaWorkflow] = field(default_factory=dict)
+    outputs: Mapping[str, Located] = field(default_factory=dict)  # name to value
+    relationships: frozenset[str] = frozenset()  # names of relationship templates
+    types: tuple[Located, ...] = ()
+    missing: tuple[Import, ...] = ()  # imports that name nothing there is
+    memo: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def kept(self, key: str, work_out: Callable[[], T]) -> T:
+        """What ``work_out`` gave the first time."""
+        if key not in self.memo:
+            self.memo[key] = work_out()
+        return cast("T", self.memo[key])  # a key belongs to one function
 
     @property
     def main_workflow(self) -> str:

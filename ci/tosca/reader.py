@@ -6,6 +6,7 @@ from ci.located import Located, nearest
 from ci.tosca.model import (
     Activity,
     Definition,
+    Import,
     NodeTemplate,
     Requirement,
     Topology,
@@ -43,6 +44,7 @@ def read_topology(document: Located) -> Topology:
     metadata = items.get("metadata", Located(None)).mapping("metadata")
     template = items.get(TEMPLATE_KEY, Located(None)).mapping(TEMPLATE_KEY)
     workflows = template.get("workflows", Located(None))
+    relations = template.get("relationship_templates", Located(None))
     return Topology(
         path=document.path,
         dialect=dialect,
@@ -57,6 +59,8 @@ def read_topology(document: Located) -> Topology:
             name: _workflow(workflows.key(name), value)
             for name, value in workflows.mapping("workflows").items()
         },
+        outputs=_outputs(template.get("outputs", Located(None))),
+        relationships=frozenset(relations.mapping("relationship_templates")),
     )
 
 
@@ -70,21 +74,30 @@ def read_definitions(holder: Located, what: str) -> dict[str, Definition]:
 
 def _definition(place: Located, value: Located, what: str) -> Definition:
     if value.is_text:  # the short form: only a type
-        return Definition(place.text, value.text, True, place)
+        return Definition(place.text, value.text, True, place, type_place=value)
     items = value.mapping(what)
     required = items["required"].boolean(f"{what}: required") if "required" in items else True
-    entry = items.get("entry_schema", Located(None))
-    if entry.is_mapping:
-        entry = entry.value.get("type", Located(None))
+    entry = items.get("entry_schema")
     return Definition(
         name=place.text,
         type=items["type"].string(f"{what}: type") if "type" in items else "string",
         required=required,
         place=place,
         default=items.get("default"),
-        entry_type=entry.text,
+        entry=None if entry is None else _entry(entry, what),
         description=_text(items, "description"),
+        constraints=items.get("constraints"),
+        type_place=items.get("type"),
     )
+
+
+def _entry(schema: Located, what: str) -> Definition | None:
+    """What the items of a list or map are, lists of lists too (as deep as a document may be)."""
+    what = f"an item of {what}" if len(what) < 200 else what
+    place = Located(what, schema.path, schema.line, schema.column, text=what)
+    if schema.value is None or (schema.is_mapping and "type" not in schema.value):
+        return None
+    return _definition(place, schema, what)
 
 
 def _dialect(document: Located, items: dict[str, Located]) -> str:
@@ -98,15 +111,17 @@ def _dialect(document: Located, items: dict[str, Located]) -> str:
     return dialect
 
 
-def _imports(holder: Located) -> tuple[Located, ...]:
+def _imports(holder: Located) -> tuple[Import, ...]:
+    """TOSCA 1.x: ``- text``, ``- file: …``, ``- name: path`` or ``- name: {file: …}``."""
     found = []
     for item in holder.sequence("imports"):
-        value = item
-        if item.is_mapping:  # TOSCA 1.x: `- file: …`, or `- name: path` or `- name: {file: …}`
-            value = next(iter(item.value.values()), item)
-            value = value.value.get("file", value) if value.is_mapping else value
+        value, alias = item, ""
+        if item.is_mapping and "file" not in item.value and item.value:
+            alias, value = next(iter(item.value.items()))
+        if value.is_mapping:
+            value = value.value.get("file", value)
         value.string("an import")
-        found.append(value)
+        found.append(Import(value, alias))
     return tuple(found)
 
 
@@ -122,28 +137,49 @@ def _nodes(holder: Located) -> dict[str, NodeTemplate]:
         properties = items.get("properties", Located({}))
         properties.mapping(f"node {name}: properties")
         needs = items.get("requirements", Located(None)).sequence(f"node {name}: requirements")
+        listed = [pair for need in needs for pair in _requirement(name, need)]
         found[name] = NodeTemplate(
             name=name,
             type=items["type"].text,
             place=holder.key(name),
             type_place=items["type"],
             given=properties,
-            requirements=tuple(r for need in needs for r in _requirement(name, need)),
+            requirements=tuple(given for _, given in listed if given is not None),
+            unmatched=frozenset(kind for kind, given in listed if given is None),
         )
     return found
 
 
-def _requirement(node: str, need: Located) -> list[Requirement]:
-    found = []
+def _requirement(node: str, need: Located) -> list[tuple[str, Requirement | None]]:
+    """Name and requirement; no requirement if it is to be matched by a filter."""
+    found: list[tuple[str, Requirement | None]] = []
     for name, value in need.mapping(f"node {node}: a requirement").items():
         items = {"node": value} if value.is_text else value.mapping(f"requirement {name}")
         target = items.get("node")
-        if target is None:
-            continue  # to be matched by a filter; no node of this topology
         kind = items["type_requirement"] if "type_requirement" in items else need.key(name)
+        kind.string("type_requirement")
+        if target is None:
+            found.append((kind.text, None))
+            continue
         text = target.string(f"requirement {name}: node")
-        found.append(Requirement(kind.string("type_requirement"), text, target))
+        relation = items.get("relationship")
+        if relation is not None and relation.is_mapping:
+            relation = relation.value.get("type")
+        wanted = _name(items.get("capability"))
+        given = Requirement(kind.text, text, target, wanted, _name(relation))
+        found.append((kind.text, given))
     return found
+
+
+def _outputs(holder: Located) -> dict[str, Located]:
+    """Outputs that have a value (Simple Profile 1.3, 3.6.14; Alien4Cloud has lists of names)."""
+    items = holder.value if holder.is_mapping else {}
+    values = {name: item.value.get("value") for name, item in items.items() if item.is_mapping}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _name(value: Located | None) -> Located | None:
+    return value if value is not None and value.is_text else None
 
 
 def _workflow(place: Located, value: Located) -> ToscaWorkflow:

@@ -1,28 +1,34 @@
 """Types of values: checking what a file says, and completing what was resolved.
 
 TOSCA's types (Simple Profile 1.3, 3.3): string, integer, float, boolean, timestamp, version,
-range, ``scalar-unit.*``, list, map, and the data types of a library.
+range, ``scalar-unit.*``, list, map, and the data types of a library, with their constraints.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ci.errors import EntryError
 from ci.located import Located, nearest
+from ci.tosca.constraints import violations
 from ci.tosca.functions import KEPT, has_references, is_call
-from ci.tosca.library import Library
 from ci.tosca.model import Definition
+from ci.tosca.scalars import example, has_form
+from ci.tosca.type_library import DataType, Library
 
+_DEEPEST = 60  # data types inside each other
+_MOST = 100_000  # values that are completed at once
+_LARGEST = 10**19  # whole numbers
 _TEXTS = ("string", "timestamp", "version")
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _WORDS = {"integer": "a whole number", "float": "a number", "boolean": "true or false"}
 
 
 class Problem(NamedTuple):
-    """What is wrong with a value: ``kind`` is missing, unknown or type."""
+    """What is wrong with a value: ``kind`` is missing, unknown, type or constraint."""
 
     kind: str
     place: Located
@@ -49,43 +55,80 @@ def problems(
             message = f"{what}: unknown property {name!r}"
             yield Problem("unknown", holder.key(name), message, nearest(name, definitions))
         else:
-            yield from _value_problems(value, known, library, holder.key(name), f"{what}: {name}")
+            yield from value_problems(value, known, library, holder.key(name), f"{what}: {name}")
 
 
-def _value_problems(
+def value_problems(
     value: Located, definition: Definition, library: Library, place: Located, what: str
 ) -> Iterator[Problem]:
-    kind = definition.type
+    """What is wrong with one value; ``place`` is its name."""
     if is_call(value) or value.value is None:
         return
-    if kind in {"list", "map"}:
-        yield from _entries_problems(value, definition, library, what)
-    elif (fields := library.data_type(kind)) is not None:
-        if value.is_mapping:
-            yield from problems(value, fields, library, place, what)
-        else:
-            yield Problem("type", value, f"{what} must be a mapping, not {value.kind}")
+    data = library.usable_data(definition.type)
+    kind = data.base if data is not None and data.base else definition.type
+    if data is not None and not data.base:
+        found = _fields_problems(value, data, library, place, what)
+    elif kind in {"list", "map"}:
+        found = _entries_problems(value, definition, kind, library, what)
+    else:
+        found = _simple_problems(value, kind, what)
+    first = next(found, None)
+    if first is not None:
+        yield first
+        yield from found
     elif not has_references(value):
-        try:
-            coerced(value.value, kind, what)
-        except EntryError as error:
-            yield Problem("type", value, error.message, error.hint)
+        for limits in (definition.constraints, *(data.constraints if data is not None else ())):
+            for demand in violations(_literal(value, kind), limits, kind):
+                yield Problem("constraint", value, f"{what} {demand}, not {_shown(value)}")
+
+
+def _fields_problems(
+    value: Located, data: DataType, library: Library, place: Located, what: str
+) -> Iterator[Problem]:
+    if value.is_mapping:
+        yield from problems(value, data.fields, library, place, what)
+    else:
+        yield Problem("type", value, f"{what} must be a mapping, not {value.kind}")
+
+
+def _simple_problems(value: Located, kind: str, what: str) -> Iterator[Problem]:
+    if has_references(value):
+        return
+    try:
+        coerced(_literal(value, kind), kind, what)
+    except EntryError as error:
+        yield Problem("type", value, error.message, error.hint)
 
 
 def _entries_problems(
-    value: Located, definition: Definition, library: Library, what: str
+    value: Located, definition: Definition, kind: str, library: Library, what: str
 ) -> Iterator[Problem]:
-    kind = definition.type
-    entry = Definition(what, definition.entry_type, True, definition.place)
     wanted = list if kind == "list" else dict
     if not isinstance(value.value, wanted):
         word = "list" if kind == "list" else "mapping"
         yield Problem("type", value, f"{what} must be a {word}, not {value.kind}")
         return
     items = value.sequence(what) if kind == "list" else value.mapping(what).values()
+    entry = definition.entry
+    if entry is None:
+        return
     for item in items:
-        if entry.type:
-            yield from _value_problems(item, entry, library, item, f"an item of {what}")
+        yield from value_problems(item, entry, library, item, f"an item of {what}")
+
+
+def _literal(value: Located, kind: str) -> Any:
+    """A value of a file as Python has it: text as it is written where text is meant."""
+    if kind in _TEXTS and isinstance(value.value, (int, float)):
+        return value.text
+    if isinstance(value.value, (dict, list)):
+        return value.plain()
+    if isinstance(value.value, str) and kind in _WORDS:
+        return _from_text(value.value, kind)
+    return value.value
+
+
+def _shown(value: Located) -> str:
+    return repr(value.text[:60]) if value.text else value.kind
 
 
 def completed(
@@ -93,38 +136,71 @@ def completed(
 ) -> dict[str, Any]:
     """Resolved properties with defaults filled in and every value of its type.
 
-    Raises ``EntryError`` (without a place) for a missing or unknown property or a wrong type.
+    Raises ``EntryError`` (without a place) for a missing or unknown property, a wrong type, and a
+    value that breaks a constraint.
     """
-    found: dict[str, Any] = {}
-    for name in values:
-        if name not in definitions:
-            hint = nearest(name, definitions)
-            raise EntryError(f"{what}: unknown property {name!r}", hint=hint)
-    for name, definition in definitions.items():
-        value = values.get(name)
-        if value is None and definition.default is not None:
-            value = definition.default.plain()
-        if value is None and definition.required:
-            raise EntryError(f"{what}: property {name!r} has no value")
-        if value is not None:
-            found[name] = _complete(value, definition, library, f"{what}: {name}")
-    return found
+    return _Completion(library).fields(values, definitions, what)
 
 
-def _complete(value: Any, definition: Definition, library: Library, what: str) -> Any:
-    fields = library.data_type(definition.type)
-    if _is_kept(value):
-        return value
-    if fields is not None:
-        if not isinstance(value, dict):
+def complete(value: Any, definition: Definition, library: Library, what: str) -> Any:
+    """One value of its type, with defaults filled in. Raises ``EntryError`` without a place."""
+    return _Completion(library).value(value, definition, what)
+
+
+@dataclass(slots=True)
+class _Completion:
+    """Fills defaults in; those of data types that hold themselves would have no end."""
+
+    library: Library
+    left: int = _MOST
+    depth: int = 0
+
+    def fields(
+        self, values: Mapping[str, Any], definitions: Mapping[str, Definition], what: str
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in values:
+            if name not in definitions:
+                hint = nearest(name, definitions)
+                raise EntryError(f"{what}: unknown property {name!r}", hint=hint)
+        for name, definition in definitions.items():
+            value = values.get(name)
+            if value is None and definition.default is not None:
+                value = definition.default.plain()
+            if value is None and definition.required:
+                raise EntryError(f"{what}: property {name!r} has no value")
+            if value is not None:
+                found[name] = self.value(value, definition, f"{what}: {name}")
+        return found
+
+    def value(self, value: Any, definition: Definition, what: str) -> Any:
+        if _is_kept(value):
+            return value
+        self.left -= 1
+        self.depth += 1
+        if self.left < 0 or self.depth > _DEEPEST:
+            raise EntryError(f"{what[:200]}: the defaults of its type have no end")
+        data = self.library.data(definition.type)
+        kind = data.base if data is not None and data.base else definition.type
+        if data is None or data.base:
+            found = self._simple(value, definition, kind, what)
+        elif isinstance(value, dict):
+            found = self.fields(value, data.fields, what)
+        else:
             raise EntryError(f"{what} must be a mapping")
-        return completed(value, fields, library, what)
-    entry = Definition(what, definition.entry_type, True, definition.place)
-    if definition.type == "list" and isinstance(value, list) and entry.type:
-        return [_complete(item, entry, library, f"an item of {what}") for item in value]
-    if definition.type == "map" and isinstance(value, dict) and entry.type:
-        return {key: _complete(item, entry, library, what) for key, item in value.items()}
-    return coerced(value, definition.type, what)
+        self.depth -= 1
+        for limits in (definition.constraints, *(data.constraints if data is not None else ())):
+            for demand in violations(found, limits, kind):
+                raise EntryError(f"{what} {demand}, not {str(found)[:60]!r}")
+        return found
+
+    def _simple(self, value: Any, definition: Definition, kind: str, what: str) -> Any:
+        entry = definition.entry
+        if kind == "list" and isinstance(value, list) and entry is not None:
+            return [self.value(item, entry, f"an item of {what}") for item in value]
+        if kind == "map" and isinstance(value, dict) and entry is not None:
+            return {key: self.value(item, entry, what) for key, item in value.items()}
+        return coerced(value, kind, what)
 
 
 def _is_kept(value: Any) -> bool:
@@ -139,14 +215,16 @@ def coerced(value: Any, kind: str, what: str) -> Any:
     if kind in _TEXTS:
         if isinstance(value, (dict, list)):
             raise EntryError(f"{what} must be text")
-        return value if isinstance(value, str) else _written(value)
-    if kind in _WORDS:
+        value = value if isinstance(value, str) else _written(value)
+    elif kind in _WORDS:
         number = _from_text(value, kind) if isinstance(value, str) else value
         if not _fits(number, kind):
             raise EntryError(f"{what} must be {_WORDS[kind]}, not {str(value)[:60]!r}")
         return float(number) if kind == "float" else number
-    if kind in {"list", "map"} and not isinstance(value, list if kind == "list" else dict):
+    elif kind in {"list", "map"} and not isinstance(value, list if kind == "list" else dict):
         raise EntryError(f"{what} must be a {'list' if kind == 'list' else 'mapping'}")
+    if value != "" and not has_form(value, kind):
+        raise EntryError(f"{what} must be {example(kind)}, not {str(value)[:60]!r}")
     return value
 
 
@@ -168,4 +246,6 @@ def _fits(value: Any, kind: str) -> bool:
         return isinstance(value, bool)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and (kind == "float" or isinstance(value, int))
+    if isinstance(value, int):
+        return abs(value) < _LARGEST
+    return math.isfinite(value) and kind == "float"

@@ -11,8 +11,7 @@ def test_every_shipped_type_can_be_read() -> None:
         kind = library.node_type(name)
         assert kind.ancestors[-1] == "tosca.nodes.Root"
         for definition in kind.properties.values():
-            simple = {"string", "integer", "boolean", "float", "version", "list", "map"}
-            assert definition.type in simple or library.data_type(definition.type) is not None
+            assert library.has_data_type(definition.type)
 
 
 def test_every_package_of_the_public_topologies_is_shipped() -> None:
