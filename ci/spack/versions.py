@@ -156,7 +156,7 @@ def _range(text: str, column: int) -> VersionRange:
         exact = first.startswith("=")
         return VersionRange(low, None if exact else _after(low), exact)
     high = _after(order(last.removeprefix("="))) if last else None
-    if low is not None and high is not None and high < low:
+    if low is not None and high is not None and high <= low:
         hint = f"the smaller one first: {last}:{first}"
         raise EntryError(f"no version lies in {text}", column=column, hint=hint)
     return VersionRange(low, high)
