@@ -61,31 +61,33 @@ def validate(
         changed: paths that changed; only files, workflows and packages touched by them, and what
             depends on these, are judged. None: everything.
         settings: the tree whose ``validation.yaml`` counts, which is main's; None: ``tree``.
-        before: for a Software Catalogue, what main has: then what breaks is what is new.
+        before: for a Software Catalogue, what main has.
         registry: the Workflow Registry that uses the catalogue: then the report names the
-            workflows that are affected, and what breaks in them.
+            workflows that are affected, and what breaks in them that was right ``before``.
         workers: how many processes judge a large registry; 1 in a program with threads.
 
     Never raises for what is in a tree; a tree that cannot be listed is one finding.
     """
-    rules = {rule.id: rule.optional for rule in all_rules()}
     try:
-        off = validation_settings_of(settings or tree, rules).disabled
-        known = Catalog(catalog) if catalog is not None else None
-        context = Context(Registry(tree), known, sites, rules, frozenset(off))
+        context = _context(tree, catalog, sites, settings or tree)
         entries = tuple(tree.entries()) if changed is None else _touched(tree, changed)
         found = list(_run(FILES, entries, context))
         if not is_catalog(tree):
             return _judge_registry(entries, changed, context, found, workers)
-        found += _judge_contents(entries, context)
-        mine = Catalog(tree)
-        names = _packages(mine, changed, before)
-        users = [] if registry is None else _users(registry, mine, before, names, context)
-        for user in users:
-            found += _run(USERS, user, context)
-        return _judge_catalog(mine, names, context, found, files=len(entries), users=users)
+        names = _packages(Catalog(tree), changed, before)
+        users = [] if registry is None else _users(registry, tree, before, names, context)
+        return _judge_catalog(entries, names, users, context, found)
     except EntryError as error:
         return Report.of([Finding.of(error, UNREADABLE)])
+
+
+def _context(
+    tree: Tree, catalog: Tree | None, sites: Collection[str] | None, settings: Tree
+) -> Context:
+    rules = {rule.id: rule.optional for rule in all_rules()}
+    off = frozenset(validation_settings_of(settings, rules).disabled)
+    known = Catalog(catalog) if catalog is not None else None
+    return Context(Registry(tree), known, sites, rules, off)
 
 
 def judge_workflow(workflow: Workflow, context: Context) -> Iterator[Finding]:
@@ -145,35 +147,37 @@ def _packages(
 
 
 def _users(
-    registry: Tree, catalog: Catalog, before: Tree | None, names: Collection[str], context: Context
+    registry: Tree, tree: Tree, before: Tree | None, names: Collection[str], context: Context
 ) -> list[User]:
     """The workflows that use the packages, each with what is wrong with it only now."""
-    now, then = (
-        replace(context, registry=Registry(registry), catalog=known)
-        for known in (catalog, Catalog(before) if before is not None else None)
-    )
+    users = Registry(registry)
+    now = replace(context, registry=users, catalog=Catalog(tree))
+    then = replace(now, catalog=Catalog(before) if before is not None else None)
     found = []
-    for workflow in users_of(now.registry, names):
+    for workflow in users_of(users, names):
         old = {_gist(f) for f in judge_workflow(workflow, then)} if before is not None else None
         new = [f for f in judge_workflow(workflow, now) if old is not None and _gist(f) not in old]
         found.append(User(workflow, names, tuple(new)))
+        users.forget(workflow.name)
     return found
 
 
 def _judge_catalog(
-    catalog: Catalog,
+    entries: Sequence[Entry],
     names: Collection[str],
+    users: Sequence[User],
     context: Context,
     found: list[Finding],
-    *,
-    files: int,
-    users: Sequence[User],
 ) -> Report:
+    found += _judge_contents(entries, context)
+    for user in users:
+        found += _run(USERS, user, context)
+    catalog = Catalog(context.registry.tree)
     there = sorted(set(names) & set(catalog.packages))
     for name in there:
         found += _run(PACKAGE_RULES, catalog.packages[name], context)
     affected = [user.workflow.name for user in users]
-    return _report(found, affected, packages=len(there), files=files)
+    return _report(found, affected, packages=len(there), files=len(entries))
 
 
 def _judge_contents(entries: Iterable[Entry], context: Context) -> Iterator[Finding]:

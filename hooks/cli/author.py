@@ -43,8 +43,8 @@ def plan(
 ) -> None:
     """What WORKFLOW needs at each site: images to reuse or build, and why."""
     from builder.store import MAIN
+    from ci.folder_tree import FolderTree
     from ci.registry import Registry
-    from ci.trees import FolderTree
     from hooks.cli.service import settings_of
     from hooks.dispatch import needs
     from hooks.sites.directory import SiteDirectory
@@ -64,8 +64,8 @@ def plan(
 
 
 def _step(registry: Path, name: str) -> Any:
+    from ci.folder_tree import FolderTree
     from ci.registry import Registry
-    from ci.trees import FolderTree
 
     workflow, slash, step = name.partition("/")
     if not slash:
@@ -133,7 +133,7 @@ def build(
 ) -> None:
     """Build a step's image, or take it from the store."""
     from builder.build import BuildRequest, Phase
-    from ci.trees import FolderTree
+    from ci.folder_tree import FolderTree
     from hooks.cli.service import settings_of
     from hooks.dispatch.needs import files_of
     from hooks.wiring import image_service

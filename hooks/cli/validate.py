@@ -70,8 +70,8 @@ def _judge(
     head: str,
 ) -> Report:
     from ci.findings import Finding, Report
+    from ci.folder_tree import FolderTree
     from ci.pull_request import validate_pull_request
-    from ci.trees import FolderTree
     from ci.validate import validate
 
     known = FolderTree(catalog) if catalog else None

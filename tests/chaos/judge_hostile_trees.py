@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ci.errors import EntryError
 from ci.findings import Finding, Report
+from ci.folder_tree import FolderTree
 from ci.gitstore import GitStore
 from ci.pull_request import validate_pull_request
-from ci.trees import FolderTree
 from ci.validate import validate
 
 MEMORY = 300 * 2**20  # bytes

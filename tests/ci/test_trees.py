@@ -6,7 +6,8 @@ import pytest
 
 from ci import trees
 from ci.errors import EntryError, SettingsError
-from ci.trees import Entry, FolderTree, Gate, SubTree, export
+from ci.folder_tree import FolderTree
+from ci.trees import Entry, Gate, SubTree, export
 
 
 def test_a_folder_lists_files_and_links_but_not_what_tools_leave(tmp_path: Path) -> None:
