@@ -15,6 +15,7 @@ import subprocess
 from functools import lru_cache
 
 from ci.errors import EntryError
+from ci.plain_shell import is_plain
 
 _TIME = 2  # seconds
 _MEMORY = 512 * 1024 * 1024  # bytes of address space
@@ -23,23 +24,10 @@ _SAID = re.compile(r"line ([0-9]{1,9}): (.{1,200})")
 _END = re.compile(rb"^(?:exit|exec [^<>&0-9])", re.MULTILINE)
 _QUOTED = re.compile(r"`([^`']*)'")
 
-# one line of plain commands; possessive (`++`), so the time is linear
-_PIECE = (
-    r"(?:[\w./:=@,+%~^\[\]*?-]++|\"(?:[^\"`$\\\n]|\$\w|\$\{\w++\}|\$[@*#?])*+\"|'[^'\n]*+'"
-    r"|\$\w++|\$\{\w++\}|\$[@*#?]|[0-9]?>>?(?:&[0-9]|[ \t]*+[\w./-]++))"
-)
-_WORDS = rf"(?:{_PIECE}[ \t]*+)++"
-_LIST = rf"{_WORDS}(?:(?:&&|\|\|?|;)[ \t]*+{_WORDS})*+;?+[ \t]*+"
-_PLAIN = re.compile(rf"(?:[ \t]*+(?:{_LIST})?(?:(?<![^ \t\n])#[^\n]*+)?(?:\n|\Z))++", re.ASCII)
-_RESERVED = re.compile(
-    r"(?:^|[\s;&|])(?:if|then|elif|else|fi|for|while|until|do|done|case|esac|in|select|function|time"
-    r"|coproc|\[\[|!)(?:[\s;&|]|$)"
-)
-
 
 def check_shell(data: bytes, path: str) -> None:
     """Raise ``EntryError`` with the line if a script is not one; if bash is missing, do nothing."""
-    if _is_plain(data):
+    if is_plain(data.decode("utf-8", "replace")):
         return
     program = _bash()
     if not program:
@@ -56,12 +44,6 @@ def check_shell(data: bytes, path: str) -> None:
     if code < 0 or "exhausted" in said or "cannot allocate" in said:
         message = "bash gives up on this script: it is nested too deeply"
         raise EntryError(message, path=path, hint="make it shorter")
-
-
-def _is_plain(data: bytes) -> bool:
-    """Whether there are only simple commands, variables and comments, so nothing can be wrong."""
-    text = data.decode("utf-8", "replace").replace("\\\n", " ")
-    return _PLAIN.fullmatch(text) is not None and _RESERVED.search(text) is None
 
 
 def _ends_before(data: bytes, line: int) -> bool:

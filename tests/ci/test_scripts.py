@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ci import shell_source
 from ci.errors import EntryError
+from ci.plain_shell import is_plain
 from ci.shell_source import check_shell
 from ci.well_formed import NewerPythonError, check_json, check_python, check_yaml
 
@@ -117,26 +118,54 @@ def test_nothing_is_left_open() -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-PLAIN = st.lists(
-    st.sampled_from(
-        ["a", "'", '"', " ", ";", "&&", "|", "\n", "#", "$x", ">", "if", "\\", "1", "é"]
-    ),
-    max_size=12,
-).map("".join)
+PIECES = ["a", "'", '"', " ", ";", "&&", "|", "#", "$x", ">", "\\", "1", "é", "(", ")", "${x:-1}"]
+LINES = ["if a; then", "elif b; then", "else", "fi", "for x in a b; do", "while [ a ]; do", "done"]
+LINES += [
+    "echo $(date)",
+    "# c",
+    "if [[ -f $x ]]; then",
+    "if ! a && b; then",
+    "done # c",
+    "in",
+    "! a",
+]
+PLAIN = st.lists(st.sampled_from([*PIECES, "\n", "\n", "if", "then"]), max_size=12).map("".join)
+BLOCKS = st.lists(st.sampled_from([*LINES, "a", "a"]), max_size=9).map("\n".join)
 
 
-@given(PLAIN)
-@settings(max_examples=60, deadline=None)
+@given(PLAIN | BLOCKS)
+@settings(max_examples=300, deadline=None)
 def test_what_is_taken_for_plain_is_right(text: str) -> None:
-    if shell_source._is_plain(text.encode()):
+    if text and is_plain(text):
         assert shell_source._read_by("/bin/bash", text.encode())[0] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'if [ -n "${1:-}" ]; then\n  echo "x $(date +%s)"\nelse\n  exit 1\nfi\n',
+        "for f in *.txt a b; do\n  if ! test -f $f; then\n    continue\n  fi\ndone # all\n",
+        "while [[ $x == 1 ]]; do\n  sleep 1\ndone\n",
+        "echo 'fi' > log 2>&1 # if\n",
+        'export PATH="${HOME}/bin:$PATH" # in front\n',
+    ],
+)
+def test_usual_scripts_are_plain(text: str) -> None:
+    assert is_plain(text)
 
 
 @given(st.text(alphabet="a '\"$&|;\n#>(){}[]\\", max_size=2000))
 def test_plain_is_told_fast(text: str) -> None:
     begin = time.process_time()
-    shell_source._is_plain((text * 50).encode())
+    is_plain(text * 50)
     assert time.process_time() - begin < 0.5
+
+
+@pytest.mark.parametrize("piece", ["$(", '"$(', "a ", "${x:-", "if a; ", '"', "'a'", "\\", "[[ a "])
+def test_plain_is_told_fast_of_long_lines(piece: str) -> None:
+    begin = time.process_time()
+    is_plain(piece * 200_000)
+    assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize(
