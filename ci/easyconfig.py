@@ -101,15 +101,16 @@ def read_easyconfig(data: bytes, path: str) -> Easyconfig:
     """Screen an easyconfig. Raises ``EntryError`` at what is not plain data."""
     parameters: dict[str, Located] = {}
     items: dict[str, tuple[Located, ...]] = {}
+    known: dict[str, Any] = {}  # the values so far
     for statement, choice in _assignments(parse_python(data, path).body, path):
         value = statement.value
-        known = {key: located.value for key, located in parameters.items()}
         for name in _names(statement, path):
             certain = isinstance(statement, ast.Assign) and not choice
-            parameters[name] = at(statement, path, _value(value, known) if certain else UNKNOWN)
             items.pop(name, None)
             if certain and isinstance(value, ast.List):
                 items[name] = tuple(at(item, path, _value(item, known)) for item in value.elts)
+            known[name] = _value(value, known) if certain else UNKNOWN
+            parameters[name] = at(statement, path, known[name])
     return Easyconfig(path, parameters, items)
 
 

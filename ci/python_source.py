@@ -10,7 +10,8 @@ from ci.documents import decode
 from ci.errors import EntryError
 from ci.located import Located
 
-MAX_SOURCE = 512 * 1024  # bytes; nesting is bounded by Python's own parser
+MAX_SOURCE = 320 * 1024  # bytes; the largest public easyconfig has less than 250,000
+MAX_BLOCKS = 120  # inside each other; nesting of expressions is bounded by Python's own parser
 
 
 def parse_python(data: bytes, path: str) -> ast.Module:
@@ -21,13 +22,28 @@ def parse_python(data: bytes, path: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes, which is for its author
-            return ast.parse(text)
+            module = ast.parse(text)
     except SyntaxError as error:
         line, column = error.lineno or 0, error.offset or 0
         message = f"not Python: {error.msg}"
         raise EntryError(message, path=path, line=line, column=column) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise EntryError(f"not Python: {error or 'nested too deeply'}", path=path) from None
+    _check_depth(module, path)
+    return module
+
+
+def _check_depth(module: ast.Module, path: str) -> None:
+    """Indentation is bounded by Python, but each ``elif`` is a block inside the one before."""
+    waiting: list[tuple[ast.stmt, int]] = [(statement, 1) for statement in module.body]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_BLOCKS:
+            raise at(node, path).error(f"more than {MAX_BLOCKS} blocks inside each other")
+        for name in ("body", "orelse", "finalbody"):
+            waiting += [(inner, depth + 1) for inner in getattr(node, name, ())]
+        for handler in getattr(node, "handlers", ()):
+            waiting += [(inner, depth + 1) for inner in handler.body]
 
 
 def literal(node: ast.expr | None) -> object:

@@ -17,6 +17,9 @@ _DIGITS = {"md5": (32,), "sha1": (40,), "sha224": (56,), "sha256": (64,), "sha38
     "commit": (40, 64),
 }
 _HEX = re.compile(r"[0-9a-f]*", re.ASCII)
+_FOUND_ON_THE_SYSTEM = frozenset(
+    {"virtual", "executables", "libraries", "determine_version", "determine_spec_details"}
+)
 _SOURCE_KEYWORDS = frozenset({"url", "git", "hg", "svn", "cvs", "go"})
 
 
@@ -24,14 +27,16 @@ class NoVersion(RecipeRule):
     """A recipe has a version at least.
 
     Spack can only install what has one; ``version("1.0", sha256="…")``. Bundles need one as well,
-    without a checksum. A recipe that is based on another one has the versions of that.
+    without a checksum. A recipe that is based on another one has the versions of that; one that
+    only finds what a site has installed (``executables``) needs none.
     """
 
     id = "package/no-version"
 
     def judge(self, package: Package, recipe: PackageRecipe) -> Iterator[Finding]:
         """Look for one."""
-        if not (recipe.versions or recipe.computed or recipe.inherits or "virtual" in recipe.set):
+        elsewhere = recipe.computed or recipe.inherits or recipe.set & _FOUND_ON_THE_SYSTEM
+        if not recipe.versions and not elsewhere:
             message = f"package {package.name} has no version"
             yield self.at(recipe.place, message, 'version("1.0", sha256=…)')
 

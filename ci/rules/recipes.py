@@ -207,7 +207,8 @@ class NoHomepage(RecipeRule):
 
     def judge(self, package: Package, recipe: PackageRecipe) -> Iterator[Finding]:
         """Look for the attribute."""
-        if not recipe.set & {"homepage", *_WITH_HOMEPAGE} and not recipe.inherits:
+        known = recipe.set & _WITH_HOMEPAGE or any(b.text == "RacketPackage" for b in recipe.bases)
+        if "homepage" not in recipe.set and not known and not recipe.inherits:
             message = f"package {package.name} has no homepage"
             yield self.at(recipe.place, message, 'homepage = "https://…"')
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.easyconfig import read_easyconfig
+from ci.easyconfig import UNKNOWN, Constant, read_easyconfig
 from ci.errors import EntryError
 
 GOOD = """
@@ -24,6 +24,35 @@ def test_plain_assignments_are_data() -> None:
     found = read_easyconfig(GOOD.encode(), "packages/hdf5/HDF5.eb")
     assert (found.name, found.version) == ("HDF5", "1.14.0")
     assert found.parameters["toolchain"].line == 8
+
+
+MORE = """
+name = 'PyDMD'
+version = '1.0'
+versionsuffix = '-Python-%(pyver)s'
+toolchain = {'name': 'foss', 'version': local_year}
+dependencies = [('Python', '3.11.3'), ('x', version, '', SYSTEM)]
+prebuildopts = preinstallopts = 'A=1 '
+patches = ['a.patch']
+if ARCH == 'aarch64':
+    patches += ['b.patch']
+local_short = '.'.join(version.split('.')[:2])
+"""
+
+
+def test_values_are_known_as_far_as_they_are_written_out() -> None:
+    found = read_easyconfig(MORE.encode(), "a.eb")
+    assert found.text("versionsuffix") == "-Python-%(pyver)s"
+    toolchain = found.parameters["toolchain"].value
+    assert toolchain["name"] == "foss"
+    assert isinstance(toolchain["version"], Constant)
+    second = found.items["dependencies"][1]
+    assert second.value == ("x", "1.0", "", "SYSTEM")
+    assert (second.line, second.column) == (6, 39)
+    assert found.text("preinstallopts") == "A=1 "
+    assert found.parameters["patches"].value is UNKNOWN
+    assert "patches" not in found.items
+    assert found.text("local_short") == ""
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 
 from corpus_cases import Files
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci.invocation import SECTIONS, TYPES
@@ -40,6 +40,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(recipe=RECIPES, easyconfig=EASYCONFIGS, invocation=JSON)
 def test_any_package_gives_a_report(recipe: str, easyconfig: str, invocation) -> None:
     files = {
