@@ -150,15 +150,16 @@ def _users(
     registry: Tree, tree: Tree, before: Tree | None, names: Collection[str], context: Context
 ) -> list[User]:
     """The workflows that use the packages, each with what is wrong with it only now."""
-    users = Registry(registry)
-    now = replace(context, registry=users, catalog=Catalog(tree))
-    then = replace(now, catalog=Catalog(before) if before is not None else None)
+    now = replace(context, registry=Registry(registry), catalog=Catalog(tree))
     found = []
-    for workflow in users_of(users, names):
-        old = {_gist(f) for f in judge_workflow(workflow, then)} if before is not None else None
-        new = [f for f in judge_workflow(workflow, now) if old is not None and _gist(f) not in old]
+    for workflow in users_of(now.registry, names):
+        new: list[Finding] = []
+        if before is not None:
+            then = replace(now, registry=Registry(registry), catalog=Catalog(before))
+            old = set(map(_gist, judge_workflow(then.registry.workflows[workflow.name], then)))
+            new = [f for f in judge_workflow(workflow, now) if _gist(f) not in old]
         found.append(User(workflow, names, tuple(new)))
-        users.forget(workflow.name)
+        now.registry.forget(workflow.name)
     return found
 
 
