@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
 
 from ci.errors import EntryError
 
@@ -232,6 +231,8 @@ def _pip(value: str, place: _Place) -> str:
         raise place.error(
             f"pip options are not supported: {value!r}", hint="one requirement per line"
         )
+    from packaging.requirements import InvalidRequirement, Requirement  # takes 20 ms
+
     try:
         requirement = Requirement(value)
     except InvalidRequirement as error:

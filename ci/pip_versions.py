@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+if TYPE_CHECKING:  # imported when a requirement is there: it takes 20 ms
+    from packaging.specifiers import Specifier, SpecifierSet
+    from packaging.version import Version
 
 _LONGEST = 40  # characters of one version that is judged
 _MOST = 20  # specifiers that are judged
@@ -30,6 +32,8 @@ def can_be_met(wanted: SpecifierSet) -> bool:
 
 def _named(specifier: Specifier) -> Version | None:
     """The version that a specifier names, if it is a plain release."""
+    from packaging.version import InvalidVersion, Version
+
     text = specifier.version.removesuffix(".*")
     if specifier.operator == "===" or len(text) > _LONGEST:
         return None

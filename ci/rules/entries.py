@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import TYPE_CHECKING
 
 from ci.environment import REQUIREMENTS, requirement_lines
 from ci.errors import EntryError
 from ci.located import Located
 from ci.registry import Registry, Step
 from ci.spack.specs import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 
 def entries(registry: Registry, step: Step, kind: str) -> tuple[Located, ...]:
@@ -62,9 +64,13 @@ def requirements(registry: Registry, step: Step) -> tuple[tuple[Located, Require
 
 
 def _requirements(registry: Registry, step: Step) -> Iterator[tuple[Located, Requirement]]:
-    for place in entries(registry, step, "pip"):
-        with suppress(InvalidRequirement):  # another rule's finding
-            yield place, Requirement(place.text)
+    places = entries(registry, step, "pip")
+    if places:
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        for place in places:
+            with suppress(InvalidRequirement):  # another rule's finding
+                yield place, Requirement(place.text)
 
 
 def inside(registry: Registry, place: Located, column: int) -> Located:

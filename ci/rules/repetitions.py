@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import combinations
-from typing import Any, NamedTuple
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.findings import Finding, Severity
 from ci.located import Located
@@ -17,6 +15,10 @@ from ci.rules.base import StepRule
 from ci.rules.entries import entries, inside, requirements, specs
 from ci.spack.specs import Spec
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_SEPARATORS = re.compile(r"[-_.]+")  # alike in names of projects (PEP 503)
 _MOST = 20  # entries of one name that are compared
 
 
@@ -115,7 +117,7 @@ def _named(registry: Registry, step: Step) -> Iterator[_Named]:
     for place, requirement in requirements(registry, step):
         # Markers choose between requirements, and one that nothing meets is a finding by itself.
         if requirement.marker is None and can_be_met(requirement.specifier):
-            key = ("pip", canonicalize_name(requirement.name))
+            key = ("pip", _SEPARATORS.sub("-", requirement.name).lower())
             yield _Named(key, place, requirement, _requirements_exclude)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 from ci.errors import EntryError
@@ -93,6 +94,7 @@ class _Node:
         )
 
 
+@lru_cache(maxsize=1000)  # many steps ask for the same
 def parse_spec(text: str) -> Spec:
     """Read a spec. Raises ``EntryError`` without a path, but with the column in the text."""
     if len(text) > MAX_LENGTH:

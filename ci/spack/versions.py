@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ci.errors import EntryError
 
@@ -27,6 +28,7 @@ _Part = tuple[int, int | str]
 Order = tuple[tuple[_Part, ...], tuple[int, ...]]
 
 
+@lru_cache(maxsize=10_000)
 def order(version: str) -> Order:
     """A key that sorts versions as Spack does; texts with the same key are the same version."""
     found = _PART.findall(version[:_LONGEST])
