@@ -111,7 +111,8 @@ FILES: Mapping[str, Mapping[str, Content]] = {
     "code-written-backwards": {"w/s/src/a.py": 'x = "\u202e \u2066# admin\u2069 \u2066"\n'},
     "a-program": {"w/s/tool": b"\x7fELF\x02\x01\x01" + b"\0" * 100},
     "a-private-key": {
-        "w/s/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXk\n" * 20
+        "w/s/key": "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+        + "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n" * 20
         + "-----END OPENSSH PRIVATE KEY-----\n"
     },
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Judges hostile trees in a process of little memory that cannot write; one line of JSON each.
+"""Judges hostile trees in a process of little memory; one line of JSON each.
 
 ``python judge_hostile_trees.py FOLDER REPOSITORY BASE COMMIT…``: the folders in FOLDER by
 themselves, the commits as pull requests.
@@ -21,6 +21,7 @@ from ci.pull_request import validate_pull_request
 from ci.validate import validate
 
 MEMORY = 300 * 2**20  # bytes
+LARGEST_FILE = 2 * 2**20  # bytes: scripts go to bash through a file in memory
 
 
 def judged(judge: Callable[[], Report]) -> dict[str, object]:
@@ -35,7 +36,7 @@ def judged(judge: Callable[[], Report]) -> dict[str, object]:
 
 def main(folders: Path, repository: Path, base: str, commits: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))  # of this process, not of git
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     store = GitStore(repository)
     for folder in sorted(folders.iterdir()):
         result = judged(lambda folder=folder: validate(FolderTree(folder)))
