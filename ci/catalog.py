@@ -12,7 +12,7 @@ from ci.errors import EntryError
 from ci.invocation import Invocation, read_invocation
 from ci.located import nearest
 from ci.package_recipe import PackageRecipe, read_package_recipe
-from ci.trees import Entry, Tree
+from ci.trees import Tree
 
 PACKAGES = "packages"
 RECIPE = "package.py"
@@ -23,19 +23,21 @@ T = TypeVar("T")
 class Package:
     """A package of the catalogue."""
 
-    def __init__(self, catalog: Catalog, name: str, entries: list[Entry]) -> None:
+    def __init__(self, catalog: Catalog, name: str) -> None:
         self.catalog = catalog
         self.name = name
         self.path = f"{PACKAGES}/{name}"
-        self.entries = tuple(entries)
         self._tree = catalog.tree
         self._read: dict[str, Any] = {}
 
     @cached_property
     def _names(self) -> list[str]:
-        start = len(self.path) + 1
-        names = (entry.path[start:] for entry in self.entries if entry.is_file)
-        return sorted(name for name in names if "/" not in name)
+        found = (name for name in self._tree.names(self.path) if not name.endswith("/"))
+        return [name for name in found if self._is_file(name)]
+
+    def _is_file(self, name: str) -> bool:
+        entry = self._tree.find(f"{self.path}/{name}")
+        return entry is not None and entry.is_file
 
     @property
     def has_recipe(self) -> bool:
@@ -87,12 +89,8 @@ class Catalog:
     @cached_property
     def packages(self) -> Mapping[str, Package]:
         """Packages by name; none of them is read yet."""
-        grouped: dict[str, list[Entry]] = {}
-        for entry in self.tree.entries():
-            parts = entry.path.split("/")
-            if parts[0] == PACKAGES and len(parts) > 2:
-                grouped.setdefault(parts[1], []).append(entry)
-        return {name: Package(self, name, entries) for name, entries in grouped.items()}
+        names = (name[:-1] for name in self.tree.names(PACKAGES) if name.endswith("/"))
+        return {name: Package(self, name) for name in names}
 
     @cached_property
     def provided(self) -> frozenset[str]:
@@ -116,4 +114,4 @@ class Catalog:
 
 def is_catalog(tree: Tree) -> bool:
     """Whether a tree is a Software Catalogue: it has ``packages/``."""
-    return any(entry.path.startswith(f"{PACKAGES}/") for entry in tree.entries())
+    return f"{PACKAGES}/" in tree.names()

@@ -96,7 +96,7 @@ def refusal(data: bytes | str, path: str) -> EntryError | None:
         load(data, path)
     except EntryError as found:
         error = found
-    assert time.process_time() - begin < 2  # 1 s on a machine that does nothing else
+    assert time.process_time() - begin < 30  # a guard against no end, not a measure
     assert error is None or (len(str(error)) < 500 and error.path == path)
     return error
 

@@ -178,7 +178,7 @@ def test_hostile_text_is_looked_at_in_no_time(text: str) -> None:
     list(hidden("a.py", data, text))
     list(own_paths("a.py", data, text))
     mixed_word(text)
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 30  # a guard against no end, not a measure
 
 
 @pytest.mark.parametrize(
