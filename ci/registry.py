@@ -7,7 +7,7 @@ neither, and where topologies lie, is what the public registry has taught (see t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -15,12 +15,14 @@ from ci.documents import YAML_SUFFIXES, load
 from ci.environment import SoftwareEnvironment, read_environment
 from ci.errors import EntryError
 from ci.located import Located, nearest
+from ci.tosca.imports import FOLDER as TYPES
+from ci.tosca.imports import index_of, with_types
 from ci.tosca.model import Topology
 from ci.tosca.reader import is_topology, read_topology
 from ci.trees import Entry, Tree
 from ci.workflow_settings import FILE_NAMES, WorkflowSettings, read_workflow_settings
 
-NO_WORKFLOWS = frozenset({"types", "schemas", "docs"})
+NO_WORKFLOWS = frozenset({TYPES, "schemas", "docs"})
 TOPOLOGY_FOLDERS = frozenset({"tosca", "toska"})
 NO_STEPS = TOPOLOGY_FOLDERS | {"data", "docs", "doc"}
 ENVIRONMENT_FILES = (
@@ -181,7 +183,19 @@ class Registry:
         document = self.document(path)
         if not is_topology(document):
             return None
-        return self.kept(f"topology {path}", lambda: read_topology(document))
+        return self.kept(f"topology {path}", lambda: with_types(read_topology(document), self))
+
+    @cached_property
+    def types(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """The packages of types in the folder ``types``: name to versions and paths."""
+        entries = self.tree.entries(TYPES)
+        paths = [e.path for e in entries if e.is_file and e.path.endswith(YAML_SUFFIXES)]
+        return index_of(paths, self.document)
+
+    def has_file(self, path: str) -> bool:
+        """Whether a regular file lies at a path."""
+        entry = self.tree.find(path)
+        return entry is not None and entry.is_file
 
     def kept(self, key: str, read: Callable[[], T]) -> T:
         """What ``read`` gave or raised the first time."""

@@ -16,11 +16,15 @@ from ci.rules import (
     environments,
     files,
     images,
+    imports,
     invocations,
     names,
+    orchestration,
     packages,
+    properties,
     recipe_versions,
     recipes,
+    references,
     repetitions,
     scripts,
     secrets,
@@ -37,6 +41,7 @@ from ci.rules.base import (
     SourceFile,
     StepRule,
     TopologyOf,
+    TopologyRule,
     User,
 )
 
@@ -46,10 +51,18 @@ CONTENTS: tuple[type[ContentRule], ...] = (
     *secrets.RULES,
     *scripts.RULES,
     *settings.RULES,
+    *imports.TYPE_RULES,
     *catalogs.RULES,
 )
 WORKFLOWS = workflows.RULES
-TOPOLOGIES = (*topologies.RULES, *images.RULES)
+TOPOLOGIES: tuple[type[TopologyRule], ...] = (
+    *topologies.RULES,
+    *imports.RULES,
+    *properties.RULES,
+    *references.RULES,
+    *orchestration.RULES,
+    *images.RULES,
+)
 STEPS: tuple[type[StepRule], ...] = (
     *environments.RULES,
     *specs.RULES,

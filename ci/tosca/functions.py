@@ -51,7 +51,8 @@ def references(value: Located) -> Iterator[Reference]:
                 yield Reference("workflow input", name, item)
         elif (call := call_of(item)) and call[0] == "get_input":
             first = call[1].value[0] if call[1].is_list and call[1].value else call[1]
-            yield Reference("get_input", first.text, first)
+            if first.text:  # else it has the wrong form
+                yield Reference("get_input", first.text, first)
 
 
 def is_call(value: Located) -> bool:

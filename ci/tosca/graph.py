@@ -92,12 +92,24 @@ def operation_order(
     """
     workflow = expanded(topology, workflow)
     _check_steps(topology, workflow)
-    follows = {n: {f.text for f in step.on_success} for n, step in workflow.steps.items()}
-    _sorted(workflow, follows, list(workflow.steps))
+    check_acyclic(workflow)
     acting = {step.target.text for step in workflow.steps.values() if step.runs}
     later = {node: _reached(workflow, node, acting) for node in acting}
     order = _sorted(workflow, later, [name for name in topology.nodes if name in acting])
-    return [(n, tuple(before for before in order if n in later[before])) for n in order]
+    waits: dict[str, list[str]] = {name: [] for name in order}
+    for before in order:
+        for name in later[before]:
+            waits[name].append(before)
+    return [(name, tuple(waits[name])) for name in order]
+
+
+def check_acyclic(workflow: ToscaWorkflow, *, failures: bool = False) -> None:
+    """Raise ``EntryError`` if steps wait for each other, by ``on_failure`` too if that is asked."""
+    follows = {
+        name: {f.text for f in (*step.on_success, *(step.on_failure if failures else ()))}
+        for name, step in workflow.steps.items()
+    }
+    _sorted(workflow, follows, list(workflow.steps))
 
 
 def steps_of_images(topology: Topology) -> dict[str, StepName]:

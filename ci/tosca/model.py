@@ -11,6 +11,12 @@ from ci.located import Located
 T = TypeVar("T")
 
 RUNNABLE = "tosca.interfaces.node.lifecycle.Runnable"
+# short names of interfaces (Simple Profile 1.3, 5.8)
+INTERFACES = {
+    "Standard": "tosca.interfaces.node.lifecycle.Standard",
+    "Runnable": RUNNABLE,
+    "Configure": "tosca.interfaces.relationship.Configure",
+}
 
 
 class StepName(NamedTuple):
@@ -106,6 +112,12 @@ class WorkflowStep:
     activities: tuple[Activity, ...] = ()
     on_success: tuple[Located, ...] = ()
     on_failure: tuple[Located, ...] = ()
+    on_relationship: bool = False  # acts on a relationship of its target
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether it acts on a node; to inline a workflow needs none."""
+        return not self.activities or any(a.kind != "inline" for a in self.activities)
 
     @property
     def runs(self) -> bool:
@@ -146,6 +158,7 @@ class Topology:
     relationships: frozenset[str] = frozenset()  # names of relationship templates
     types: tuple[Located, ...] = ()
     missing: tuple[Import, ...] = ()  # imports that name nothing there is
+    has_all_types: bool = True  # what it imports is there and could be read
     memo: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def kept(self, key: str, work_out: Callable[[], T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ci.located import Located, nearest
 from ci.tosca.model import (
+    INTERFACES,
     Activity,
     Definition,
     Import,
@@ -52,7 +53,7 @@ def read_topology(document: Located) -> Topology:
         name=_text(metadata, "template_name"),
         version=_text(metadata, "template_version"),
         description=_text(items, "description"),
-        imports=_imports(items.get("imports", Located(None))),
+        imports=read_imports(items.get("imports", Located(None))),
         inputs=read_definitions(template.get("inputs", Located(None)), "inputs"),
         nodes=_nodes(template.get("node_templates", Located(None))),
         workflows={
@@ -111,7 +112,7 @@ def _dialect(document: Located, items: dict[str, Located]) -> str:
     return dialect
 
 
-def _imports(holder: Located) -> tuple[Import, ...]:
+def read_imports(holder: Located) -> tuple[Import, ...]:
     """TOSCA 1.x: ``- text``, ``- file: …``, ``- name: path`` or ``- name: {file: …}``."""
     found = []
     for item in holder.sequence("imports"):
@@ -212,14 +213,20 @@ def _step(place: Located, value: Located) -> WorkflowStep:
         activities=tuple(a for item in activities for a in _activity(what, item)),
         on_success=_names(items, "on_success", what),
         on_failure=_names(items, "on_failure", what),
+        on_relationship="target_relationship" in items,
     )
 
 
 def _activity(what: str, item: Located) -> list[Activity]:
     found = []
     for kind, value in item.only(_ACTIVITIES, f"{what}: an activity").items():
-        operation = value.value.get("operation", value) if value.is_mapping else value
-        found.append(Activity(kind, operation.string(f"{what}: {kind}"), operation))
+        inner = value.value if value.is_mapping else {}
+        operation = inner.get("operation", inner.get("workflow", value))
+        name = operation.string(f"{what}: {kind}")
+        interface, dot, last = name.rpartition(".")
+        if kind == "call_operation" and interface in INTERFACES:
+            name = INTERFACES[interface] + dot + last
+        found.append(Activity(kind, name, operation))
     return found
 
 

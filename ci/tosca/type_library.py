@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ci.errors import EntryError
 from ci.located import Located, nearest
-from ci.tosca.model import RUNNABLE, Definition
+from ci.tosca.model import INTERFACES, RUNNABLE, Definition
 from ci.tosca.reader import read_definitions
 from ci.tosca.scalars import SIMPLE
 
@@ -22,12 +22,6 @@ RELATIONSHIPS = "relationship_types"
 ARTIFACTS = "artifact_types"
 SECTIONS = (NODES, DATA, CAPABILITIES, RELATIONSHIPS, ARTIFACTS)
 _DEEPEST = 20  # types that derive from each other
-# TOSCA's shorthand names for interfaces (Simple Profile 1.3, 5.8)
-_INTERFACES = {
-    "Standard": "tosca.interfaces.node.lifecycle.Standard",
-    "Runnable": RUNNABLE,
-    "Configure": "tosca.interfaces.relationship.Configure",
-}
 _NO_OPERATIONS = frozenset({"inputs", "type", "description", "operations", "notifications"})
 
 
@@ -84,12 +78,16 @@ class Library:
     _data: dict[str, DataType] = field(default_factory=dict)
 
     def extended(self, documents: Iterable[Located]) -> Library:
-        """This library with the types of more documents (``node_types``, …)."""
+        """This library with the types of more documents (``node_types``, …).
+
+        What is no mapping is left out: it is told where the document is judged.
+        """
         types = {section: dict(self._types.get(section, {})) for section in SECTIONS}
         for document in documents:
-            items = document.mapping("a document of types")
+            items = document.value if document.is_mapping else {}
             for section in SECTIONS:
-                types[section] |= items.get(section, Located(None)).mapping(section)
+                holder = items.get(section, Located(None))
+                types[section] |= holder.value if holder.is_mapping else {}
         return Library(types)
 
     def names(self, section: str) -> list[str]:
@@ -174,7 +172,9 @@ class Library:
                 hint = nearest(parent, types)
                 message = f"type {line[-1]} derives from {parent!r}, which is not known"
                 raise place.error(message, hint=hint)
-            if parent in line or len(line) > _DEEPEST:
+            if len(line) > _DEEPEST:
+                raise place.error(f"more than {_DEEPEST} types derive from each other")
+            if parent in line:
                 raise place.error(f"type {line[-1]} derives from {parent!r} in a circle")
             line.append(parent)
         return tuple(line)
@@ -254,7 +254,7 @@ def _operations(name: str, definition: Located) -> set[str]:
         items = value.mapping(f"interface {interface}")
         listed = items.get("operations", Located(None)).mapping(f"operations of {interface}")
         for operation in {*items, *listed} - _NO_OPERATIONS:
-            found.add(f"{_INTERFACES.get(interface, interface)}.{operation}")
+            found.add(f"{INTERFACES.get(interface, interface)}.{operation}")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ci.errors import EntryError
 from ci.located import Located, nearest
 from ci.tosca.constraints import violations
-from ci.tosca.functions import KEPT, has_references, is_call
+from ci.tosca.functions import FUNCTIONS, KEPT, has_references, is_call
 from ci.tosca.model import Definition
 from ci.tosca.scalars import example, has_form
 from ci.tosca.type_library import DataType, Library
@@ -28,7 +28,10 @@ _WORDS = {"integer": "a whole number", "float": "a number", "boolean": "true or 
 
 
 class Problem(NamedTuple):
-    """What is wrong with a value: ``kind`` is missing, unknown, type or constraint."""
+    """What is wrong with a value: ``kind`` is missing, unknown, type or constraint.
+
+    Of kind «call» is what is not wrong: a function stands for a value of the type in ``hint``.
+    """
 
     kind: str
     place: Located
@@ -62,21 +65,24 @@ def value_problems(
     value: Located, definition: Definition, library: Library, place: Located, what: str
 ) -> Iterator[Problem]:
     """What is wrong with one value; ``place`` is its name."""
-    if is_call(value) or value.value is None:
+    if value.value is None:
         return
     data = library.usable_data(definition.type)
     kind = data.base if data is not None and data.base else definition.type
+    if is_call(value):
+        yield Problem("call", value, what, kind)
+        return
     if data is not None and not data.base:
         found = _fields_problems(value, data, library, place, what)
     elif kind in {"list", "map"}:
         found = _entries_problems(value, definition, kind, library, what)
     else:
         found = _simple_problems(value, kind, what)
-    first = next(found, None)
-    if first is not None:
-        yield first
-        yield from found
-    elif not has_references(value):
+    wrong = False
+    for problem in found:
+        wrong = wrong or problem.kind != "call"
+        yield problem
+    if not wrong and not has_references(value):
         for limits in (definition.constraints, *(data.constraints if data is not None else ())):
             for demand in violations(_literal(value, kind), limits, kind):
                 yield Problem("constraint", value, f"{what} {demand}, not {_shown(value)}")
@@ -97,7 +103,15 @@ def _simple_problems(value: Located, kind: str, what: str) -> Iterator[Problem]:
     try:
         coerced(_literal(value, kind), kind, what)
     except EntryError as error:
-        yield Problem("type", value, error.message, error.hint)
+        yield Problem("type", value, error.message, _function_meant(value))
+
+
+def _function_meant(value: Located) -> str:
+    """The hint for a mapping that looks like a call of a function that there is not."""
+    if not value.is_mapping or len(value.value) != 1:
+        return ""
+    hint = nearest(next(iter(value.value)), FUNCTIONS)
+    return hint if hint.startswith("did you mean") else ""
 
 
 def _entries_problems(

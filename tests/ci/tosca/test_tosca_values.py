@@ -15,7 +15,7 @@ JOB = shipped().node_type("hpcwaas.nodes.ContainerJob")
 def told(text: str) -> list[tuple[str, int, str]]:
     document = load(text, "t.yaml")
     found = problems(document, JOB.properties, shipped(), document, "job")
-    return [(problem.kind, problem.place.line, problem.message) for problem in found]
+    return [(p.kind, p.place.line, p.message) for p in found if p.kind != "call"]
 
 
 def test_good_properties_have_no_problems() -> None:
