@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 
-from ci.catalog import Catalog
+from ci.catalog import Catalog, Package
 from ci.errors import EntryError
 from ci.registry import NO_WORKFLOWS, Registry, Step, Workflow
+from ci.spack.specs import parse_spec
 from ci.trees import Tree
 
 TYPES = "types"
@@ -52,7 +54,11 @@ def dependent_packages(catalog: Catalog, names: Collection[str]) -> set[str]:
     found, new = set(names), set(names)
     while new:
         new = {
-            name for name, recipe in recipes.items() if name not in found and _needs(recipe, new)
+            name
+            for name, recipe in recipes.items()
+            if name not in found
+            and any(other.encode() in recipe for other in new)
+            and new & _dependencies(catalog.packages[name])
         }
         found |= new
     return found
@@ -95,7 +101,11 @@ def mentions(tree: Tree, paths: Collection[str], words: Collection[bytes]) -> bo
     return False
 
 
-def _needs(recipe: bytes, names: Collection[str]) -> bool:
-    """Whether a recipe has text that begins like a spec of one of the packages."""
-    quoted = (rb"""["']%b(?![a-z0-9_-])""" % re.escape(name.encode()) for name in names)
-    return any(re.search(pattern, recipe) for pattern in quoted)
+def _dependencies(package: Package) -> set[str]:
+    """The names of what a recipe depends on."""
+    found = set()
+    with suppress(EntryError):  # a rule says what is wrong
+        for spec in package.recipe.dependencies:
+            with suppress(EntryError):
+                found.add(parse_spec(spec.text.strip()).name)
+    return found

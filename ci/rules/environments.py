@@ -9,7 +9,7 @@ from posixpath import basename
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
-from ci.registry import Registry, Step
+from ci.registry import TOPOLOGY_FOLDERS, Registry, Step
 from ci.rules.base import StepRule
 from ci.rules.entries import entries, requirements
 from ci.tosca.graph import IMAGE_CREATION
@@ -42,7 +42,10 @@ class NoEnvironmentFile(StepRule):
 
     def check(self, subject: Step) -> Iterator[Finding]:
         """Look for the files."""
-        if not subject.environment_files and not _has_image(self.context.registry, subject):
+        nested = any(name.split("/")[0] in TOPOLOGY_FOLDERS for name in subject.names)
+        if nested or subject.environment_files:
+            return  # a workflow in a workflow, which is another rule's finding
+        if not _has_image(self.context.registry, subject):
             hint = f"add {subject.path}/eflows4hpc.yaml"
             yield self.on(subject.path, f"step {subject.name} has no software environment", hint)
 

@@ -189,8 +189,8 @@ class UnknownDependency(RecipeRule):
             if not name or name in catalog.packages or index.known(name):
                 continue
             if name not in catalog.provided:
-                hint = Lookup(catalog).near(name)
-                level = Severity.ERROR if hint.startswith("did you mean") else Severity.WARNING
+                hint, misspelt = Lookup(catalog).near(name)
+                level = Severity.ERROR if misspelt else Severity.WARNING
                 message = f"neither the catalogue nor Spack has a package {name[:80]!r}"
                 yield self.at(spec, message, hint, level)
 

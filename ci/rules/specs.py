@@ -58,7 +58,8 @@ class UnknownPackage(StepRule):
     """A spec names packages of the Software Catalogue, or some of those that come with Spack.
 
     This holds for its dependencies (``^name``) too. If the name is right and the package new, add
-    it to the Software Catalogue: ``packages/<name>/package.py``.
+    it to the Software Catalogue: ``packages/<name>/package.py``. A name that is nearly that of a
+    package is an error; any other is a warning, since Spack may have what is not known here.
     """
 
     id = "environment/unknown-package"
@@ -69,7 +70,9 @@ class UnknownPackage(StepRule):
         for place, node in _nodes(self.context, subject):
             if node.name and lookup.is_missing(node.name):
                 message = f"neither the Software Catalogue nor Spack has a package {node.name!r}"
-                yield self.at(_at(self.context, place, node), message, lookup.near(node.name))
+                hint, misspelt = lookup.near(node.name)
+                level = Severity.ERROR if misspelt else Severity.WARNING
+                yield self.at(_at(self.context, place, node), message, hint, level)
 
 
 class UnknownVersion(StepRule):

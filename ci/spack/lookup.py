@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import string
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
 from functools import cached_property, lru_cache
 
 from ci.catalog import Catalog, Package
@@ -35,6 +37,8 @@ class Facts:
     variants: frozenset[str] | None
 
 
+_MOST = 2000  # packages of a catalogue that a misspelt name is compared with
+_ALIKE = 0.85  # of 1: one letter of seven is another
 _NOTHING = Facts(True, None, None)
 
 
@@ -56,14 +60,14 @@ class Lookup:
         """Whether something of this name may stand after ``%``."""
         return name in _COMPILERS or self.catalog is None or not self.is_missing(name)
 
-    def near(self, name: str) -> str:
-        """The hint for a name that neither has."""
-        ours = self.catalog.packages if self.catalog is not None else ()
-        hint = nearest(name, ours)
-        if hint.startswith("did"):
-            return hint
-        guess = _guess(name)
-        return f"did you mean {guess!r}?" if guess else "add it to the Software Catalogue"
+    def near(self, name: str) -> tuple[str, bool]:
+        """For a name that neither has: the hint, and whether it is plainly another one misspelt."""
+        ours = list(self.catalog.packages) if self.catalog is not None else []
+        near = get_close_matches(name[:80], ours[:_MOST], n=1) or [_guess(name)]
+        if not near[0]:
+            return "add it to the Software Catalogue", False
+        alike = SequenceMatcher(None, name[:80], near[0]).ratio() >= _ALIKE
+        return f"did you mean {near[0]!r}?", alike or _bare(name) == _bare(near[0])
 
     def near_compiler(self, name: str) -> str:
         """The hint for a compiler that nobody knows."""
@@ -84,6 +88,11 @@ class Lookup:
         """What recipes of the catalogue provide."""
         packages = self.catalog.packages.values() if self.catalog is not None else ()
         return frozenset(name for package in packages for name in index.provided_by(_text(package)))
+
+
+def _bare(name: str) -> str:
+    """A name without what is often left out of it: ``py-``, dashes, underscores, dots."""
+    return re.sub(r"[-_.]", "", name.removeprefix("py-"))
 
 
 def _facts(package: Package) -> Facts:
