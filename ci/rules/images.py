@@ -17,6 +17,7 @@ from ci.tosca.model import NodeTemplate, Topology
 
 _STAGE_IN = "hpcwaas.nodes.StageIn"
 _REGISTRY = "registry:"
+_ON_SITE = ("org.eflows4hpc.pycompss.plugin.nodes.PyCOMPSJob", "pycomps.ansible.nodes.PyCOMPSJob")
 _ENV_SCRIPT = re.compile(r"--env_script=(/\S+)")
 
 
@@ -65,7 +66,8 @@ class JobWithoutImage(TopologyRule):
 
     Its requirement ``img_transfer`` leads to a ``DLSDAGImageTransfer``, whose requirement leads to
     an ``ImageCreation`` with ``workflow`` and ``step_id``. A PyCOMPSs job may name a
-    ``container_image`` of the site instead.
+    ``container_image`` of the site instead; without either it runs what is installed on the site,
+    which is a warning: it will run there only.
     """
 
     id = "image/job-without-image"
@@ -76,7 +78,8 @@ class JobWithoutImage(TopologyRule):
             image = _inner(node, "application", "container_opts", "container_image")
             if image is None and image_creation_of(subject.topology, node) is None:
                 hint = f"add `{IMAGE_REQUIREMENT}` to a DLSDAGImageTransfer of an ImageCreation"
-                yield self.at(node.place, f"job {node.name} has no image", hint)
+                level = Severity.WARNING if node.type in _ON_SITE else Severity.ERROR
+                yield self.at(node.place, f"job {node.name} has no image", hint, level)
 
 
 class MissingCommand(TopologyRule):

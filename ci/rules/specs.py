@@ -59,7 +59,8 @@ class UnknownPackage(StepRule):
 
     This holds for its dependencies (``^name``) too. If the name is right and the package new, add
     it to the Software Catalogue: ``packages/<name>/package.py``. A name that is nearly that of a
-    package is an error; any other is a warning, since Spack may have what is not known here.
+    package there is an error; any other is a warning, since another Spack than the one that is
+    known here may have it.
     """
 
     id = "environment/unknown-package"

@@ -61,12 +61,16 @@ class Lookup:
         return name in _COMPILERS or self.catalog is None or not self.is_missing(name)
 
     def near(self, name: str) -> tuple[str, bool]:
-        """For a name that neither has: the hint, and whether it is plainly another one misspelt."""
+        """For a name that neither has: the hint, and whether it is plainly another one misspelt.
+
+        That is one of the catalogue but for a letter, or one of Spack's but for ``py-`` or dashes;
+        of Spack's, others may be right in an older or newer Spack than the one known here.
+        """
         ours = list(self.catalog.packages) if self.catalog is not None else []
         near = get_close_matches(name[:80], ours[:_MOST], n=1) or [_guess(name)]
         if not near[0]:
             return "add it to the Software Catalogue", False
-        alike = SequenceMatcher(None, name[:80], near[0]).ratio() >= _ALIKE
+        alike = near[0] in ours and SequenceMatcher(None, name[:80], near[0]).ratio() >= _ALIKE
         return f"did you mean {near[0]!r}?", alike or _bare(name) == _bare(near[0])
 
     def near_compiler(self, name: str) -> str:
