@@ -82,6 +82,15 @@ mkdir -p out && wc -w < text.txt > out/words.txt
 """
 
 
+TASK = """from pycompss.api.software import software
+
+
+@software(config_file=SW_CATALOG + "/py-ezyrb/ezyrb.json")
+def reduce(snapshots):
+    \"\"\"Never called here: only named.\"\"\"
+"""
+
+
 class World:
     """A running service, a cluster, a developer and a user."""
 
@@ -126,6 +135,7 @@ class World:
         self.write("tiny/tosca/topology.yaml", TOPOLOGY)
         self.write("tiny/data/text.txt", "one two three\n")
         self.write("tiny/step/src/run.sh", RUN)
+        self.write("tiny/step/src/task.py", TASK)
         self.write("tiny/step/eflows4hpc.yaml", "apt: []\n")
         self.commit = self.developer.commit("feat: tiny")
         taken, said = self.developer.push("tiny")
@@ -234,6 +244,18 @@ def test_a_branch_behind_main_is_told_to_rebase(world):
     _, said = world.developer.push("old")
     assert "does not contain the newest commit of main" in said
     assert "git rebase" in said
+
+
+def test_a_change_of_the_catalogue_names_the_workflows_that_it_breaks(world, tmp_path):
+    developer = Developer(tmp_path, world.settings.repositories["software-catalog"])
+    developer.branch("rename")
+    package = developer.clone / "packages" / "py-ezyrb"
+    (package / "ezyrb.json").rename(package / "reduce.json")
+    developer.commit("refactor: another name")
+    _, said = developer.push("rename")
+    assert "did not pass" in said
+    assert "breaks workflow tiny (tiny/step/src/task.py:4" in said
+    assert "affects workflows: tiny" in said
 
 
 def test_a_key_that_the_site_does_not_know_is_a_sentence(world):
