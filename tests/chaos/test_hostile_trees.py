@@ -48,7 +48,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"it ended at the tree after {found[-1:]}"
     assert listing(top) == before
-    yield {commits.get(row["name"], row["name"]): row for row in found}
+    results = {commits.get(row["name"], row["name"]): row for row in found}
+    slowest = sorted((row.get("seconds", 0), name) for name, row in results.items())[-5:]
+    print("slowest:", *(f"{name} {seconds:.2f} s" for seconds, name in slowest), sep="\n  ")
+    print("memory:", results["memory"])  # pytest -s shows it
+    yield results
     subprocess.run(["rm", "-rf", str(top)], check=False)  # paths too long for shutil
 
 
