@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ci.findings import Finding, Severity
 from ci.rules.base import TopologyOf, TopologyRule
 from ci.rules.topologies import is_public, typed
+from ci.tosca.constraints import Limits
 from ci.tosca.functions import call_of
 from ci.tosca.library import library_of
 from ci.tosca.model import Definition, NodeTemplate, Topology
@@ -24,10 +25,10 @@ def problems_of(topology: Topology) -> list[Found]:
 
 
 def _problems_of(topology: Topology) -> Iterator[Found]:
-    library = library_of(topology)
+    library, limits = library_of(topology), Limits()
     for node, kind in typed(topology):
         what = f"node {node.name}"
-        for problem in problems(node.given, kind.properties, library, node.place, what):
+        for problem in problems(node.given, kind.properties, library, node.place, what, limits):
             yield node, kind, problem
 
 
@@ -135,9 +136,10 @@ class InvalidInput(TopologyRule):
     def check(self, subject: TopologyOf) -> Iterator[Finding]:
         """Judge each definition by itself."""
         topology = subject.topology
-        library = library_of(topology)
+        library, limits = library_of(topology), Limits()
         for definition in _inputs(topology):
-            for problem in definition_problems(definition, library, f"input {definition.name}"):
+            what = f"input {definition.name[:100]}"
+            for problem in definition_problems(definition, library, what, limits):
                 yield self.at(problem.place, problem.message, problem.hint)
 
 

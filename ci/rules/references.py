@@ -87,7 +87,9 @@ class UndeclaredInput(TopologyRule):
                 if value.text and value.text not in workflow.inputs and _is_unset(node, plain):
                     message = f"workflow {workflow.name} has no input {value.text!r}"
                     message += f", and node {node.name} sets no {plain}"
-                    yield self.at(value, message, nearest(value.text, workflow.inputs))
+                    meant = nearest(value.text, workflow.inputs)
+                    hint = meant if meant.startswith("did") else "declare it, or set the property"
+                    yield self.at(value, message, hint)
 
 
 def _is_unset(node: NodeTemplate, key: str) -> bool:

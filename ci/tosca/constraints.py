@@ -1,23 +1,27 @@
 """Constraints on values (TOSCA Simple Profile 1.3, 3.6.3), read and applied.
 
-A pattern is matched by RE2, in time that grows with the text alone: pattern and value both come
-from whoever sends a change. What RE2 leaves out (looking ahead, references) is not judged.
+Pattern and value both come from whoever sends a change. So patterns are matched by RE2, whose time
+is at most pattern times text, and all of one topology share a budget of it. What RE2 leaves out
+(looking ahead, references) is not judged, nor is what is beyond the budget.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ci.errors import EntryError
 from ci.located import Located, nearest
 from ci.tosca.scalars import UNBOUNDED, comparable
 
-_MOST = 50  # constraints of one value
+_MOST = 20  # constraints of one value
 _LONGEST_PATTERN = 1000  # characters
-_LONGEST_VALUE = 65_536  # characters that a pattern is matched with
+_PATTERN_MEMORY = 1 << 20  # bytes
+_BUDGET = 20_000_000  # characters times instructions of patterns: about a second
+_COMPILING = 40_000  # the same, for a pattern that is read
 _MOST_VALUES = 1000
+_FEW = 20  # values that are compared one by one
 _ORDER = {
     "greater_than": "greater than",
     "greater_or_equal": "at least",
@@ -34,28 +38,77 @@ _BROKEN = ("missing", "unexpected", "trailing", "no argument", "invalid characte
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One condition: its name and what the value is compared with."""
+    """One condition: its name, what the value is compared with, and what that means."""
 
     name: str
     operand: Located
+    values: frozenset[Any] = frozenset()  # of valid_values
+    pattern: Any = None  # as RE2 has it; None: not judged
 
 
-def read_constraints(holder: Located | None, kind: str) -> list[Constraint]:
-    """The constraints of a value of a type. Raises ``EntryError`` for the first that is wrong.
+@dataclass(slots=True)
+class Limits:
+    """Constraints of one topology (or of one set of inputs), each read once."""
 
-    ``kind`` is a simple type; constraints on others (data types) are not compared with it.
-    """
-    found = []
-    items = [] if holder is None else _listed(holder)
-    for item in items:
-        for name, operand in item.mapping("a constraint").items():
-            if name not in NAMES:
-                raise item.key_error(
-                    name, f"unknown constraint {name!r}", hint=nearest(name, NAMES)
-                )
-            _check(name, operand, kind)
-            found.append(Constraint(name, operand))
-    return found
+    _read: dict[tuple[int, str], tuple[Located, list[Constraint]]] = field(default_factory=dict)
+    _left: int = _BUDGET
+
+    def read(self, holder: Located | None, kind: str) -> list[Constraint]:
+        """The constraints of a value of a type. Raises ``EntryError`` for the first wrong one.
+
+        ``kind`` is a simple type, or empty: then they are not compared with it.
+        """
+        found = []
+        for item in [] if holder is None else _listed(holder):
+            for name, operand in item.mapping("a constraint").items():
+                if name not in NAMES:
+                    message = f"unknown constraint {name[:60]!r}"
+                    raise item.key_error(name, message, hint=nearest(name, NAMES))
+                _check(name, operand, kind)
+                found.append(self._constraint(name, operand, kind))
+        return found
+
+    def violations(self, value: Any, holder: Located | None, kind: str) -> Iterator[str]:
+        """What constraints a value breaks: «must be at most 5». Wrong ones are left out."""
+        if holder is None:
+            return
+        key = (id(holder), kind)
+        if key not in self._read:
+            try:
+                constraints = self.read(holder, kind)
+            except EntryError:
+                constraints = []  # said where the constraint stands
+            self._read[key] = (holder, constraints)  # with the holder, so that its id stays its
+        for constraint in self._read[key][1]:
+            demand = self._broken(constraint, value, kind)
+            if demand:
+                yield demand
+
+    def _constraint(self, name: str, operand: Located, kind: str) -> Constraint:
+        if name == "valid_values":
+            found = (_of(item, kind) for item in operand.value)
+            values = frozenset(value for value in found if isinstance(value, (str, int, float)))
+            return Constraint(name, operand, values)
+        if name == "pattern" and self._left > 0:
+            pattern = _compiled(operand)
+            self._left -= _COMPILING
+            return Constraint(name, operand, pattern=pattern)
+        return Constraint(name, operand)
+
+    def _broken(self, constraint: Constraint, value: Any, kind: str) -> str:
+        """What the value must be, if it is not."""
+        if constraint.name != "pattern":
+            return _broken(constraint, value, kind)
+        if constraint.pattern is None or not isinstance(value, str):
+            return ""
+        self._left -= constraint.pattern.programsize * (len(value) + 1)
+        if self._left < 0:
+            return ""
+        try:
+            fits = constraint.pattern.fullmatch(value)
+        except UnicodeEncodeError:  # half of a surrogate pair is no text that RE2 takes
+            return ""
+        return "" if fits else f"must match {constraint.operand.text[:60]!r}"
 
 
 def _listed(holder: Located) -> list[Located]:
@@ -113,40 +166,27 @@ def _check_range(operand: Located, kind: str) -> None:
 def _check_pattern(operand: Located, kind: str) -> None:
     if kind and kind != "string":
         raise operand.error(f"pattern is for text, not for {kind}")
-    _matches(operand, "")
+    if len(operand.string("pattern")) > _LONGEST_PATTERN:
+        raise operand.error(f"the pattern is longer than {_LONGEST_PATTERN} characters")
 
 
-def _matches(operand: Located, text: str) -> bool:
-    """Whether a pattern matches all of a text, which a pattern that is not judged does."""
+def _compiled(operand: Located) -> Any:
+    """The pattern as RE2 has it; None if it uses what RE2 has not. Raises ``EntryError``."""
     import re2
 
-    pattern = operand.string("pattern")
-    if len(pattern) > _LONGEST_PATTERN:
-        raise operand.error(f"the pattern is longer than {_LONGEST_PATTERN} characters")
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = _PATTERN_MEMORY
     try:
-        return bool(re2.compile(pattern, options).fullmatch(text[:_LONGEST_VALUE]))
+        return re2.compile(operand.text, options)
     except re2.error as error:
         reason = error.args[0]
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         if reason.startswith(_BROKEN):
             raise operand.error(f"the pattern cannot be read: {reason[:80]}") from None
-        return True
-    except UnicodeEncodeError:  # half of a surrogate pair is no text that RE2 takes
-        return True
-
-
-def violations(value: Any, holder: Located | None, kind: str) -> Iterator[str]:
-    """What constraints a value breaks, in words: «must be at most 5». Wrong ones are left out."""
-    try:
-        constraints = read_constraints(holder, kind)
-    except EntryError:
-        return  # said where the constraint stands
-    for constraint in constraints:
-        demand = _broken(constraint, value, kind)
-        if demand:
-            yield demand
+        return None
+    except UnicodeEncodeError:
+        return None
 
 
 def _broken(constraint: Constraint, value: Any, kind: str) -> str:
@@ -155,14 +195,11 @@ def _broken(constraint: Constraint, value: Any, kind: str) -> str:
     if name in _LENGTHS:
         fits = not isinstance(value, (str, list, dict)) or _compare(name, len(value), operand.value)
         demand = f"must have a length of {_LENGTHS[name]} {operand.value}"
-    elif name == "pattern":
-        fits = not isinstance(value, str) or _matches(operand, value)
-        demand = f"must match {operand.text[:60]!r}"
     elif name == "in_range":
         fits = _is_inside(value, operand, kind)
         demand = f"must be in the range {_shown(operand)}"
     elif name == "valid_values":
-        fits = any(_equal(value, item, kind) for item in operand.value)
+        fits = _is_one_of(value, constraint, kind)
         demand = f"must be one of {_shown(operand)}"
     elif name == "equal":
         fits, demand = _equal(value, operand, kind), f"must be {_shown(operand)}"
@@ -193,6 +230,13 @@ def _is_inside(value: Any, operand: Located, kind: str) -> bool:
     if found is None:
         return True  # not of its type: another finding
     return (low is None or ends[0] >= low) and (high is None or ends[1] <= high)
+
+
+def _is_one_of(value: Any, constraint: Constraint, kind: str) -> bool:
+    left = comparable(value, kind)
+    if isinstance(left, (str, int, float)):
+        return left in constraint.values
+    return any(_equal(value, item, kind) for item in constraint.operand.value[:_FEW])
 
 
 def _equal(value: Any, operand: Located, kind: str) -> bool:

@@ -8,7 +8,7 @@ operation per node: those whose ``Runnable`` interface is called. The order come
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -92,10 +92,11 @@ def operation_order(
     """
     workflow = expanded(topology, workflow)
     _check_steps(topology, workflow)
-    check_acyclic(workflow)
+    steps = check_acyclic(workflow)
     acting = {step.target.text for step in workflow.steps.values() if step.runs}
-    later = {node: _reached(workflow, node, acting) for node in acting}
-    order = _sorted(workflow, later, [name for name in topology.nodes if name in acting])
+    nodes = [name for name in topology.nodes if name in acting]
+    later = _later(workflow, steps, nodes)
+    order = _sorted(workflow, later, nodes)
     waits: dict[str, list[str]] = {name: [] for name in order}
     for before in order:
         for name in later[before]:
@@ -103,13 +104,16 @@ def operation_order(
     return [(name, tuple(waits[name])) for name in order]
 
 
-def check_acyclic(workflow: ToscaWorkflow, *, failures: bool = False) -> None:
-    """Raise ``EntryError`` if steps wait for each other, by ``on_failure`` too if that is asked."""
+def check_acyclic(workflow: ToscaWorkflow, *, failures: bool = False) -> list[str]:
+    """The steps, each after those that lead to it, by ``on_failure`` too if that is asked.
+
+    Raises ``EntryError`` if steps wait for each other.
+    """
     follows = {
         name: {f.text for f in (*step.on_success, *(step.on_failure if failures else ()))}
         for name, step in workflow.steps.items()
     }
-    _sorted(workflow, follows, list(workflow.steps))
+    return _sorted(workflow, follows, list(workflow.steps))
 
 
 def steps_of_images(topology: Topology) -> dict[str, StepName]:
@@ -171,19 +175,33 @@ def _check_steps(topology: Topology, workflow: ToscaWorkflow) -> None:
                 )
 
 
-def _reached(workflow: ToscaWorkflow, node: str, acting: set[str]) -> set[str]:
-    """The acting nodes whose steps come next after the steps of ``node``."""
-    todo = [name for name, step in workflow.steps.items() if step.target.text == node]
-    seen, found = set(todo), set()
-    while todo:
-        for follower in workflow.steps[todo.pop()].on_success:
+def _later(
+    workflow: ToscaWorkflow, steps: Sequence[str], nodes: Sequence[str]
+) -> dict[str, set[str]]:
+    """For each acting node, those whose steps come next after its own; ``steps`` are in order.
+
+    Nodes are bits of whole numbers, and each step is looked at once: however many ways lead
+    through the steps between two nodes, this takes little time.
+    """
+    bits = {name: 1 << number for number, name in enumerate(nodes)}
+    reached: dict[str, int] = {}  # by the step
+    found = dict.fromkeys(nodes, 0)  # by the node
+    for name in reversed(steps):
+        step = workflow.steps[name]
+        reached[name] = 0
+        for follower in step.on_success:
             target = workflow.steps[follower.text].target.text
-            if target in acting and target != node:
-                found.add(target)
-            elif follower.text not in seen:
-                seen.add(follower.text)
-                todo.append(follower.text)
-    return found
+            reached[name] |= bits.get(target) or reached[follower.text]
+        if step.target.text in bits:
+            found[step.target.text] |= reached[name]
+    return {name: set(_names(mask & ~bits[name], nodes)) for name, mask in found.items()}
+
+
+def _names(mask: int, nodes: Sequence[str]) -> Iterator[str]:
+    while mask:
+        lowest = mask & -mask
+        yield nodes[lowest.bit_length() - 1]
+        mask ^= lowest
 
 
 def _sorted(

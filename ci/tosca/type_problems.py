@@ -7,7 +7,7 @@ from functools import partial
 
 from ci.errors import EntryError
 from ci.located import Located, nearest
-from ci.tosca.constraints import read_constraints
+from ci.tosca.constraints import Limits
 from ci.tosca.model import Definition
 from ci.tosca.reader import read_definitions
 from ci.tosca.scalars import SIMPLE
@@ -24,7 +24,9 @@ from ci.tosca.values import Problem, value_problems
 _SHORT = ("", "tosca.datatypes.", "tosca.datatypes.network.")  # names may leave these out
 
 
-def definition_problems(definition: Definition, library: Library, what: str) -> Iterator[Problem]:
+def definition_problems(
+    definition: Definition, library: Library, what: str, limits: Limits
+) -> Iterator[Problem]:
     """An unknown type, a constraint that cannot be read, a default that does not fit.
 
     ``what`` is the name of what is defined, in words: «input n».
@@ -37,21 +39,22 @@ def definition_problems(definition: Definition, library: Library, what: str) -> 
         return
     data = library.usable_data(definition.type)
     kind = data.base if data is not None else definition.type if definition.type in SIMPLE else ""
-    wrong = _refused(lambda: read_constraints(definition.constraints, kind))
+    wrong = _refused(lambda: limits.read(definition.constraints, kind))
     if wrong is not None:
         yield wrong._replace(message=f"{what}: {wrong.message}")
     if definition.entry is not None:
-        yield from definition_problems(definition.entry, library, f"an item of {what}"[:200])
+        inner = f"an item of {what}"[:200]
+        yield from definition_problems(definition.entry, library, inner, limits)
     if definition.default is not None:
-        problems = value_problems(
-            definition.default, definition, library, definition.place, f"the default of {what}"
-        )
+        named = f"the default of {what}"
+        problems = value_problems(definition.default, definition, library, named, limits)
         yield from (problem for problem in problems if problem.kind != "call")
 
 
 def type_problems(document: Located, library: Library) -> Iterator[Problem]:
     """What is wrong with the types that a document defines; ``library`` has them too."""
     said: set[tuple[int, int]] = set()
+    limits = Limits()
     items = document.value if document.is_mapping else {}
     for section in SECTIONS:
         holder = items.get(section, Located(None))
@@ -60,7 +63,7 @@ def type_problems(document: Located, library: Library) -> Iterator[Problem]:
             yield Problem("type", holder, message)
             continue
         for name, definition in (holder.value or {}).items():
-            for problem in _problems_of(section, name, definition, library):
+            for problem in _problems_of(section, name, definition, library, limits):
                 place = (problem.place.line, problem.place.column)
                 if problem.place.path == document.path and place not in said:
                     said.add(place)
@@ -68,7 +71,7 @@ def type_problems(document: Located, library: Library) -> Iterator[Problem]:
 
 
 def _problems_of(
-    section: str, name: str, definition: Located, library: Library
+    section: str, name: str, definition: Located, library: Library, limits: Limits
 ) -> Iterator[Problem]:
     if definition.value is None:  # a type without anything of its own
         return
@@ -79,11 +82,11 @@ def _problems_of(
         yield wrong
         return
     holder = definition.value.get("properties", Located(None))
-    yield from _property_problems(holder, name, library)
+    yield from _property_problems(holder, name, library, limits)
     if section == DATA:
         data = library.usable_data(name)
-        limits = definition.value.get("constraints")
-        wrong = _refused(lambda: read_constraints(limits, data.base if data is not None else ""))
+        own = definition.value.get("constraints")
+        wrong = _refused(lambda: limits.read(own, data.base if data is not None else ""))
         if wrong is not None:
             yield wrong
     elif section == NODES:
@@ -107,7 +110,9 @@ def _circle(section: str, name: str, library: Library) -> Problem | None:
     return wrong
 
 
-def _property_problems(holder: Located, name: str, library: Library) -> Iterator[Problem]:
+def _property_problems(
+    holder: Located, name: str, library: Library, limits: Limits
+) -> Iterator[Problem]:
     wrong = _refused(lambda: holder.mapping(f"properties of {name}"))
     if wrong is not None:
         yield wrong
@@ -119,7 +124,8 @@ def _property_problems(holder: Located, name: str, library: Library) -> Iterator
             yield wrong
             continue
         for definition in read_definitions(one, f"properties of {name}").values():
-            yield from definition_problems(definition, library, f"property {key} of {name}")
+            what = f"property {key[:100]} of {name[:100]}"
+            yield from definition_problems(definition, library, what, limits)
 
 
 def _node_type_problems(name: str, library: Library) -> Iterator[Problem]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ci.errors import EntryError
 from ci.located import Located, nearest
-from ci.tosca.constraints import violations
+from ci.tosca.constraints import Limits
 from ci.tosca.functions import FUNCTIONS, KEPT, has_references, is_call
 from ci.tosca.model import Definition
 from ci.tosca.scalars import example, has_form
 from ci.tosca.type_library import DataType, Library
 
 _DEEPEST = 60  # data types inside each other
+_LONG = 200  # characters of a name in a message
 _MOST = 100_000  # values that are completed at once
 _LARGEST = 10**19  # whole numbers
 _TEXTS = ("string", "timestamp", "version")
@@ -45,56 +46,102 @@ def problems(
     library: Library,
     place: Located,
     what: str,
+    limits: Limits | None = None,
 ) -> Iterator[Problem]:
-    """What is wrong with the properties in a mapping; ``place`` is the name of what has them."""
-    values = holder.mapping(what)
-    for definition in definitions.values():
-        if definition.required and definition.default is None and definition.name not in values:
-            message = f"{what}: property {definition.name!r} is missing"
-            yield Problem("missing", place, message, f"type: {definition.type}")
-    for name, value in values.items():
-        known = definitions.get(name)
-        if known is None:
-            message = f"{what}: unknown property {name!r}"
-            yield Problem("unknown", holder.key(name), message, nearest(name, definitions))
-        else:
-            yield from value_problems(value, known, library, holder.key(name), f"{what}: {name}")
+    """What is wrong with the properties in a mapping; ``place`` is the name of what has them.
+
+    ``limits`` keeps the constraints that were read, for several calls.
+    """
+    return _Judge(library, limits or Limits()).fields(holder, definitions, place, what)
 
 
 def value_problems(
-    value: Located, definition: Definition, library: Library, place: Located, what: str
+    value: Located, definition: Definition, library: Library, what: str, limits: Limits
 ) -> Iterator[Problem]:
-    """What is wrong with one value; ``place`` is its name."""
-    if value.value is None:
-        return
-    data = library.usable_data(definition.type)
-    kind = data.base if data is not None and data.base else definition.type
-    if is_call(value):
-        yield Problem("call", value, what, kind)
-        return
-    if data is not None and not data.base:
-        found = _fields_problems(value, data, library, place, what)
-    elif kind in {"list", "map"}:
-        found = _entries_problems(value, definition, kind, library, what)
-    else:
-        found = _simple_problems(value, kind, what)
-    wrong = False
-    for problem in found:
-        wrong = wrong or problem.kind != "call"
-        yield problem
-    if not wrong and not has_references(value):
-        for limits in (definition.constraints, *(data.constraints if data is not None else ())):
-            for demand in violations(_literal(value, kind), limits, kind):
-                yield Problem("constraint", value, f"{what} {demand}, not {_shown(value)}")
+    """What is wrong with one value."""
+    return _Judge(library, limits).value(value, definition, definition.place, what)
 
 
-def _fields_problems(
-    value: Located, data: DataType, library: Library, place: Located, what: str
-) -> Iterator[Problem]:
-    if value.is_mapping:
-        yield from problems(value, data.fields, library, place, what)
-    else:
-        yield Problem("type", value, f"{what} must be a mapping, not {value.kind}")
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    library: Library
+    limits: Limits
+
+    def fields(
+        self,
+        holder: Located,
+        definitions: Mapping[str, Definition],
+        place: Located,
+        what: str,
+    ) -> Iterator[Problem]:
+        values = holder.mapping(what)
+        for definition in definitions.values():
+            if definition.required and definition.default is None and definition.name not in values:
+                message = f"{what}: property {definition.name[:_LONG]!r} is missing"
+                yield Problem("missing", place, message, f"type: {definition.type[:_LONG]}")
+        for name, value in values.items():
+            known = definitions.get(name)
+            if known is None:
+                message = f"{what}: unknown property {name[:_LONG]!r}"
+                yield Problem("unknown", holder.key(name), message, nearest(name, definitions))
+            else:
+                inner = f"{what[:_LONG]}: {name[:_LONG]}"
+                yield from self.value(value, known, holder.key(name), inner)
+
+    def value(
+        self, value: Located, definition: Definition, place: Located, what: str
+    ) -> Iterator[Problem]:
+        if value.value is None:
+            return
+        data = self.library.usable_data(definition.type)
+        kind = data.base if data is not None and data.base else definition.type
+        if is_call(value):
+            yield Problem("call", value, what, kind)
+            return
+        if data is not None and not data.base:
+            found = self._inner(value, data, place, what)
+        elif kind in {"list", "map"}:
+            found = self._entries(value, definition, kind, what)
+        else:
+            found = _simple_problems(value, kind, what)
+        wrong = False
+        for problem in found:
+            wrong = wrong or problem.kind != "call"
+            yield problem
+        if not wrong and not has_references(value):
+            yield from self._broken(value, definition, data, kind, what)
+
+    def _broken(
+        self, value: Located, definition: Definition, data: DataType | None, kind: str, what: str
+    ) -> Iterator[Problem]:
+        inherited = data.constraints if data is not None else ()
+        for holder in (definition.constraints, *inherited):
+            if holder is not None:
+                for demand in self.limits.violations(_literal(value, kind), holder, kind):
+                    yield Problem("constraint", value, f"{what} {demand}, not {_shown(value)}")
+
+    def _inner(
+        self, value: Located, data: DataType, place: Located, what: str
+    ) -> Iterator[Problem]:
+        if value.is_mapping:
+            yield from self.fields(value, data.fields, place, what)
+        else:
+            yield Problem("type", value, f"{what} must be a mapping, not {value.kind}")
+
+    def _entries(
+        self, value: Located, definition: Definition, kind: str, what: str
+    ) -> Iterator[Problem]:
+        if not isinstance(value.value, list if kind == "list" else dict):
+            word = "list" if kind == "list" else "mapping"
+            yield Problem("type", value, f"{what} must be a {word}, not {value.kind}")
+            return
+        entry = definition.entry
+        if entry is None:
+            return
+        inner = f"an item of {what}"
+        items = value.sequence(what) if kind == "list" else value.mapping(what).values()
+        for item in items:
+            yield from self.value(item, entry, item, inner)
 
 
 def _simple_problems(value: Located, kind: str, what: str) -> Iterator[Problem]:
@@ -112,22 +159,6 @@ def _function_meant(value: Located) -> str:
         return ""
     hint = nearest(next(iter(value.value)), FUNCTIONS)
     return hint if hint.startswith("did you mean") else ""
-
-
-def _entries_problems(
-    value: Located, definition: Definition, kind: str, library: Library, what: str
-) -> Iterator[Problem]:
-    wanted = list if kind == "list" else dict
-    if not isinstance(value.value, wanted):
-        word = "list" if kind == "list" else "mapping"
-        yield Problem("type", value, f"{what} must be a {word}, not {value.kind}")
-        return
-    items = value.sequence(what) if kind == "list" else value.mapping(what).values()
-    entry = definition.entry
-    if entry is None:
-        return
-    for item in items:
-        yield from value_problems(item, entry, library, item, f"an item of {what}")
 
 
 def _literal(value: Located, kind: str) -> Any:
@@ -168,6 +199,7 @@ class _Completion:
     library: Library
     left: int = _MOST
     depth: int = 0
+    limits: Limits = field(default_factory=Limits)
 
     def fields(
         self, values: Mapping[str, Any], definitions: Mapping[str, Definition], what: str
@@ -184,7 +216,7 @@ class _Completion:
             if value is None and definition.required:
                 raise EntryError(f"{what}: property {name!r} has no value")
             if value is not None:
-                found[name] = self.value(value, definition, f"{what}: {name}")
+                found[name] = self.value(value, definition, f"{what[:_LONG]}: {name[:_LONG]}")
         return found
 
     def value(self, value: Any, definition: Definition, what: str) -> Any:
@@ -203,15 +235,15 @@ class _Completion:
         else:
             raise EntryError(f"{what} must be a mapping")
         self.depth -= 1
-        for limits in (definition.constraints, *(data.constraints if data is not None else ())):
-            for demand in violations(found, limits, kind):
+        for holder in (definition.constraints, *(data.constraints if data is not None else ())):
+            for demand in self.limits.violations(found, holder, kind):
                 raise EntryError(f"{what} {demand}, not {str(found)[:60]!r}")
         return found
 
     def _simple(self, value: Any, definition: Definition, kind: str, what: str) -> Any:
         entry = definition.entry
         if kind == "list" and isinstance(value, list) and entry is not None:
-            return [self.value(item, entry, f"an item of {what}") for item in value]
+            return [self.value(item, entry, f"an item of {what}"[:_LONG]) for item in value]
         if kind == "map" and isinstance(value, dict) and entry is not None:
             return {key: self.value(item, entry, what) for key, item in value.items()}
         return coerced(value, kind, what)
