@@ -65,7 +65,7 @@ def test_sarif_brings_the_documentation_of_rules_that_there_are() -> None:
     finding = Finding("topology/cycle", Severity.ERROR, "a.yaml", 1, 1, "x")
     run = json.loads(render_sarif(Report.of([finding])))["runs"][0]
     (rule,) = run["tool"]["driver"]["rules"]
-    assert rule["shortDescription"]["text"].startswith("The steps of the main workflow")
+    assert rule["shortDescription"]["text"].startswith("The steps of a workflow")
     assert rule["defaultConfiguration"] == {"level": "error"}
 
 
