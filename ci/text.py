@@ -122,19 +122,27 @@ def own_paths(path: str, data: bytes, text: str) -> Iterator[tuple[int, int, str
 def has_reader(path: str) -> bool:
     """Whether rules on workflows and packages read a file, and say what is wrong with it."""
     first, *folders, name = path.split("/") if "/" in path else ("", path)
-    if first == "packages":
-        return len(folders) == 1 and (name == "package.py" or name.endswith((".eb", ".json")))
     if not first:
         return name in {"validation.yaml", "repo.yaml"}
-    if first == "cfg" and not folders:
-        return True  # of the Software Catalogue
+    if first in {"packages", "cfg"}:
+        return _is_read_of_catalog(first, folders, name)
     if first in NO_WORKFLOWS or first.startswith("."):
         return False
-    documents = name.endswith((".yaml", ".yml"))
+    return _is_read_of_workflow(folders, name)
+
+
+def _is_read_of_catalog(first: str, folders: list[str], name: str) -> bool:
+    if first == "cfg":
+        return not folders
+    return len(folders) == 1 and (name == "package.py" or name.endswith((".eb", ".json")))
+
+
+def _is_read_of_workflow(folders: list[str], name: str) -> bool:
+    is_document = name.endswith((".yaml", ".yml"))
     if not folders:
-        return name.startswith(("waas.", "topology.")) and documents
+        return name.startswith(("waas.", "topology.")) and is_document
     if folders[0] in TOPOLOGY_FOLDERS | {"data"}:
-        return documents
+        return is_document
     return len(folders) == 1 and name in ENVIRONMENT_FILES
 
 

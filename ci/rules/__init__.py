@@ -20,6 +20,7 @@ from ci.rules import (
     invocations,
     names,
     orchestration,
+    order,
     packages,
     properties,
     recipe_versions,
@@ -61,6 +62,7 @@ TOPOLOGIES: tuple[type[TopologyRule], ...] = (
     *properties.RULES,
     *references.RULES,
     *orchestration.RULES,
+    *order.RULES,
     *images.RULES,
 )
 STEPS: tuple[type[StepRule], ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar, cast
 
@@ -166,6 +166,12 @@ class Topology:
         if key not in self.memo:
             self.memo[key] = work_out()
         return cast("T", self.memo[key])  # a key belongs to one function
+
+    def steps(self) -> Iterator[tuple[ToscaWorkflow, WorkflowStep]]:
+        """Every step of every workflow."""
+        for workflow in self.workflows.values():
+            for step in workflow.steps.values():
+                yield workflow, step
 
     @property
     def main_workflow(self) -> str:
