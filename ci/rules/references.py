@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
@@ -147,8 +148,14 @@ def _used(node: NodeTemplate, kind: NodeType) -> Iterator[str]:
     for value in node.properties.values():
         yield from (found.name for found in references(value))
         for item in value.walk():
-            if item.is_text and "$" in item.value:
-                yield from _VARIABLE.findall(item.value)
+            if item.is_text:
+                yield from _variables(item.value)
+
+
+@lru_cache(maxsize=64)
+def _variables(text: str) -> frozenset[str]:
+    """What stands after a ``$``; kept, since one long text may be in a document many times."""
+    return frozenset(_VARIABLE.findall(text)) if "$" in text else frozenset()
 
 
 class TwoValues(TopologyRule):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ci.located import Located, nearest
@@ -47,7 +48,7 @@ def references(value: Located) -> Iterator[Reference]:
     """Every input that a value refers to, of the topology and of the workflow."""
     for item in value.walk():
         if item.is_text:
-            for name in _INPUT.findall(item.value):
+            for name in _input_names(item.value):
                 yield Reference("workflow input", name, item)
         elif (call := call_of(item)) and call[0] == "get_input":
             first = call[1].value[0] if call[1].is_list and call[1].value else call[1]
@@ -62,7 +63,13 @@ def is_call(value: Located) -> bool:
 
 def has_references(value: Located) -> bool:
     """Whether a text holds ``${…}``."""
-    return value.is_text and bool(_INPUT.search(value.value))
+    return value.is_text and bool(_input_names(value.value))
+
+
+@lru_cache(maxsize=64)
+def _input_names(text: str) -> tuple[str, ...]:
+    """The inputs that a text names; kept, since one long text may be in a document many times."""
+    return tuple(_INPUT.findall(text)) if "${" in text else ()
 
 
 @dataclass(slots=True)
