@@ -20,8 +20,8 @@ from builder.content_key import content_key, digests
 from builder.recipe import Recipe, render
 from builder.settings import BuilderSettings
 from builder.store import LOG, MAIN, RECIPE, SIF, Image, ImageStore
-from ci.environment import POST_INSTALL, SoftwareEnvironment
 from ci.errors import EntryError, WaasError
+from ci.software.environment import POST_INSTALL, SoftwareEnvironment
 from ci.target import Target
 
 LABEL = "org.hpcwaas.content-key"

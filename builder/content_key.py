@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from ci.environment import SoftwareEnvironment
+from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
 _FORM = 1  # raise it when the form of the document below changes

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from builder import targets
-from ci.environment import SoftwareEnvironment
 from ci.errors import EntryError
+from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
 SPACK_RELEASE = "v0.23.1"

@@ -10,9 +10,9 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
-from ci.catalog import Catalog, Package
 from ci.errors import EntryError
 from ci.registry import NO_WORKFLOWS, Registry, Step, Workflow
+from ci.software.catalog import Catalog, Package
 from ci.spack.specs import parse_spec
 from ci.trees import Tree
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ci.findings import Report
-from ci.gitstore import GitStore
-from ci.merged_tree import merged
+from ci.git.merged_tree import merged
+from ci.git.store import GitStore
 from ci.trees import SubTree, Tree
 from ci.validate import validate
 

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from ci.documents import YAML_SUFFIXES, load
-from ci.environment import SoftwareEnvironment, read_environment
 from ci.errors import EntryError
 from ci.located import Located, nearest
+from ci.software.environment import SoftwareEnvironment, read_environment
 from ci.tosca.imports import FOLDER as TYPES
 from ci.tosca.imports import index_of, with_types
 from ci.tosca.model import Topology

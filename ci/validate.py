@@ -10,7 +10,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from ci.catalog import PACKAGES, Catalog, is_catalog
 from ci.dependents import dependent_packages, dependent_workflows, folders_of, users_of
 from ci.errors import EntryError
 from ci.findings import Finding, Report
@@ -31,6 +30,7 @@ from ci.rules import (
     all_rules,
 )
 from ci.rules import PACKAGES as PACKAGE_RULES
+from ci.software.catalog import PACKAGES, Catalog, is_catalog
 from ci.trees import Entry, Tree
 from ci.validation_settings import validation_settings_of
 

@@ -14,11 +14,11 @@ from functools import cached_property
 from inspect import cleandoc
 from typing import ClassVar, Generic, TypeVar
 
-from ci.catalog import PACKAGES, Catalog, Package
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located
 from ci.registry import Registry, Step, Workflow
+from ci.software.catalog import PACKAGES, Catalog, Package
 from ci.tosca.model import Topology
 from ci.trees import Entry
 

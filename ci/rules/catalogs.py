@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ci.catalog import is_catalog
 from ci.documents import YAML_SUFFIXES, load
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
 from ci.rules.base import ContentRule, SourceFile
+from ci.software.catalog import is_catalog
 
 REPOSITORY = "repo.yaml"
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)

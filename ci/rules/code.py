@@ -6,13 +6,13 @@ import ast
 import posixpath
 from collections.abc import Iterator
 
-from ci.catalog import Catalog
+from ci.content.python_source import parse_python
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
-from ci.python_source import parse_python
 from ci.registry import Step
 from ci.rules.base import StepRule
+from ci.software.catalog import Catalog
 
 _LARGEST = 1024 * 1024  # bytes of a file that is looked at
 

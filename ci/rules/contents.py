@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ci import text
-from ci.binaries import is_data, is_documentation, is_program_name, program_kind
+from ci.content import text
+from ci.content.binaries import is_data, is_documentation, is_program_name, program_kind
+from ci.content.git_attributes import risky_attributes
+from ci.content.names import mixed_word, shown
+from ci.content.python_source import parse_python
 from ci.documents import load
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
-from ci.git_attributes import risky_attributes
 from ci.located import Located
-from ci.names import mixed_word, shown
-from ci.python_source import parse_python
 from ci.rules.base import ContentRule, SourceFile
 
 

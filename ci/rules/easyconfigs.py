@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from ci.catalog import Package
-from ci.easyconfig import Constant, Easyconfig
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located
 from ci.rules.base import PackageRule
+from ci.software.catalog import Package
+from ci.software.easyconfig import Constant, Easyconfig
 
 _REQUIRED = ("name", "version", "homepage", "description", "toolchain")
 _DEPENDENCIES = ("dependencies", "builddependencies", "hiddendependencies")

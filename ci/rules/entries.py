@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ci.environment import REQUIREMENTS, requirement_lines
 from ci.errors import EntryError
 from ci.located import Located
 from ci.registry import Registry, Step
+from ci.software.environment import REQUIREMENTS, requirement_lines
 from ci.spack.specs import Spec, parse_spec
 
 if TYPE_CHECKING:

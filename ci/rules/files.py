@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ci.binaries import is_program_name, program_kind
+from ci.content.binaries import is_program_name, program_kind
+from ci.content.names import is_git_folder
 from ci.findings import Finding, Severity
-from ci.names import is_git_folder
 from ci.rules.base import FilesRule
 from ci.trees import MAX_READ, Entry
 

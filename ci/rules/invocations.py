@@ -6,10 +6,12 @@ import difflib
 from collections.abc import Iterator
 from functools import partial
 
-from ci.catalog import Package
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
-from ci.invocation import (
+from ci.located import Located, nearest
+from ci.rules.base import PackageRule
+from ci.software.catalog import Package
+from ci.software.invocation import (
     CONTAINER,
     DESCRIPTION,
     DIRECTIONS,
@@ -23,8 +25,6 @@ from ci.invocation import (
     Invocation,
     Keys,
 )
-from ci.located import Located, nearest
-from ci.rules.base import PackageRule
 
 _EVERY_KEY = (
     frozenset().union(*(keys.known for keys in (*TYPES.values(), PROGRAM, STEP))) | GONE.keys()

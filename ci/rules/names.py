@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ci.content.names import folded, is_git_folder, mixed_word, shown, unportable
 from ci.findings import Finding, Severity
-from ci.names import folded, is_git_folder, mixed_word, shown, unportable
 from ci.rules.base import FilesRule
 from ci.trees import Entry
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ci.catalog import Package
 from ci.findings import Finding, Severity
 from ci.rules.base import PackageRule
+from ci.software.catalog import Package
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*", re.ASCII)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ci.catalog import Package
 from ci.findings import Finding, Severity
-from ci.package_recipe import PackageRecipe, Version
-from ci.recipe_names import SOURCES
 from ci.rules.recipes import RecipeRule
+from ci.software.catalog import Package
+from ci.software.package_recipe import PackageRecipe, Version
+from ci.software.recipe_names import SOURCES
 
 _DIGITS = {"md5": (32,), "sha1": (40,), "sha224": (56,), "sha256": (64,), "sha384": (96,)} | {
     "sha512": (128,),

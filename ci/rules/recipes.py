@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ci.catalog import Package
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
-from ci.package_recipe import PackageRecipe, class_name_of
-from ci.recipe_names import BASES
 from ci.rules.base import PackageRule
+from ci.software.catalog import Package
+from ci.software.package_recipe import PackageRecipe, class_name_of
+from ci.software.recipe_names import BASES
 from ci.spack import index
 from ci.spack.lookup import Lookup
 from ci.spack.specs import parse_spec

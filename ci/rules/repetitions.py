@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ci.findings import Finding, Severity
 from ci.located import Located
-from ci.pip_versions import can_be_met
 from ci.registry import Registry, Step
 from ci.rules.base import StepRule
 from ci.rules.entries import entries, inside, requirements, specs
+from ci.software.pip_versions import can_be_met
 from ci.spack.specs import Spec
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ci import text
-from ci.binaries import suffix
+from ci.content import text
+from ci.content.binaries import suffix
+from ci.content.shell_source import check_shell
+from ci.content.well_formed import NewerPythonError, check_json, check_python, check_yaml
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.rules.base import ContentRule, SourceFile
-from ci.shell_source import check_shell
-from ci.well_formed import NewerPythonError, check_json, check_python, check_yaml
 
 _Check = Callable[[bytes, str], None]
 

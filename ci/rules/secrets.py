@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ci import secrets
-from ci.binaries import is_documentation, suffix
+from ci.content import secrets
+from ci.content.binaries import is_documentation, suffix
+from ci.content.text import is_code, is_shell_script
 from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located
 from ci.rules.base import ContentRule, SourceFile
-from ci.text import is_code, is_shell_script
 
 _DOCUMENTS = frozenset(["yaml", "yml", "json"])
 _SETTINGS = frozenset(["env", "ini", "cfg", "toml", "conf", "properties", "def"])

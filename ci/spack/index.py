@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ci.package_recipe import PackageRecipe
+from ci.software.package_recipe import PackageRecipe
 
 FILE = Path(__file__).with_name("builtin.json.xz")
 UNLISTED = "*"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from functools import cached_property, lru_cache
 
-from ci.catalog import Catalog, Package
 from ci.errors import EntryError
 from ci.located import nearest
+from ci.software.catalog import Catalog, Package
 from ci.spack import index
 
 _LETTERS = string.ascii_lowercase + string.digits + "-"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ci.errors import EntryError
-from ci.package_recipe import PackageRecipe, read_package_recipe
+from ci.software.package_recipe import PackageRecipe, read_package_recipe
 from ci.spack.index import FILE, Listing, has_all_variants, pack, provided_by
 
 FOLDERS = (  # of Spack up to 0.23, of 1.0, and of github.com/spack/spack-packages

@@ -13,7 +13,7 @@ from ci.errors import EntryError, SettingsError
 
 if TYPE_CHECKING:
     from ci.findings import Report
-    from ci.gitstore import GitStore
+    from ci.git.store import GitStore
 
 FORMATS = ("text", "json", "markdown", "github", "sarif")
 
@@ -102,7 +102,7 @@ def _judge(
 
 def _repository(path: Path) -> tuple[GitStore, str]:
     """The repository that a path is in, and where in it."""
-    from ci.gitstore import GitStore, find_git_dir
+    from ci.git.store import GitStore, find_git_dir
 
     git_dir = find_git_dir(path)
     if git_dir is None:

@@ -13,7 +13,7 @@ from builder.store import MAIN
 from ci.dependents import folders_of
 from ci.errors import EntryError, SiteError
 from ci.findings import Finding, Report, Severity
-from ci.merged_tree import merged
+from ci.git.merged_tree import merged
 from ci.pull_request import validate_pull_request
 from ci.registry import Registry
 from ci.report import summary

@@ -17,7 +17,7 @@ from pathlib import Path
 from git import Actor, Repo
 
 from ci.errors import SettingsError
-from ci.gitstore import GitStore
+from ci.git.store import GitStore
 from hooks.forges.mailbox import Mailbox
 from hooks.forges.seams import Status
 

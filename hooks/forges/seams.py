@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ci.gitstore import GitStore
+from ci.git.store import GitStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from builder.backends.seams import BuildContext, LogLine
 from builder.build import BuildRequest, ImageService
 from builder.secrets import detect_secrets
 from builder.settings import BuilderSettings, resolve_base
-from ci.environment import read_environment
+from ci.software.environment import read_environment
 from ci.target import Target
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import pytest
 from builder.build import BuildRequest, ImageService, Phase
 from builder.settings import BuilderSettings
 from builder.store import Image
-from ci.environment import SoftwareEnvironment
 from ci.errors import EntryError, SettingsError
+from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
 Make = Callable[..., BuildRequest]
@@ -218,7 +218,7 @@ import os, signal, sys
 from pathlib import Path
 from builder import build, store
 from builder.settings import BuilderSettings
-from ci.environment import SoftwareEnvironment
+from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
 point, folder = sys.argv[1], Path(sys.argv[2])

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from builder.content_key import content_key, digests
-from ci.environment import SoftwareEnvironment
+from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
 ENVIRONMENT = SoftwareEnvironment(apt=("hello",))

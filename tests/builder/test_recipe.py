@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.recipe import quote, quote_exec, render
-from ci.environment import SoftwareEnvironment
 from ci.errors import EntryError
+from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
 HOSTILE = [

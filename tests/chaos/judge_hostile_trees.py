@@ -16,7 +16,7 @@ from pathlib import Path
 from ci.errors import EntryError
 from ci.findings import Finding, Report
 from ci.folder_tree import FolderTree
-from ci.gitstore import GitStore
+from ci.git.store import GitStore
 from ci.pull_request import validate_pull_request
 from ci.validate import validate
 

@@ -1,6 +1,6 @@
-from ci.catalog import Catalog
 from ci.dependents import dependent_packages, dependent_workflows, folders_of, users_of
 from ci.registry import Registry
+from ci.software.catalog import Catalog
 
 RECIPE = 'class X(Package):\n    version("1")\n    depends_on("{}")\n'
 

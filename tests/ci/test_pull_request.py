@@ -2,7 +2,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from ci.gitstore import GitStore
+from ci.git.store import GitStore
 from ci.pull_request import validate_pull_request
 
 GOOD = "spack:\n  specs:\n    - openmpi@4.1.6\n"

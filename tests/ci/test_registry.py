@@ -1,8 +1,8 @@
 import pytest
 
-from ci.environment import SoftwareEnvironment
 from ci.errors import EntryError
 from ci.registry import Registry
+from ci.software.environment import SoftwareEnvironment
 from ci.workflow_settings import WorkflowSettings
 
 

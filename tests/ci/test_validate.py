@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ci.gitstore import GitStore
+from ci.git.store import GitStore
 from ci.trees import Entry
 from ci.validate import validate
 

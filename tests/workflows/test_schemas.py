@@ -8,8 +8,8 @@ from conftest import REGISTRY
 from jsonschema import Draft202012Validator
 
 from ci.documents import load
-from ci.environment import read_environment
 from ci.errors import EntryError
+from ci.software.environment import read_environment
 from ci.tosca.reader import read_topology
 from ci.validation_settings import read_validation_settings
 from ci.workflow_settings import read_workflow_settings

@@ -6,7 +6,7 @@ from corpus_cases import Files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ci.invocation import SECTIONS, TYPES
+from ci.software.invocation import SECTIONS, TYPES
 from ci.validate import validate
 
 VALUES = st.sampled_from(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.catalog import Catalog
+from ci.software.catalog import Catalog
 from ci.spack.index import names
 from ci.spack.lookup import Lookup
 from ci.trees import Tree

@@ -1,0 +1,1 @@
+"""What files hold, whatever they are for: text, scripts, programs, credentials."""

@@ -1,0 +1,1 @@
+"""Git repositories and commits, read as strangers' data."""

@@ -1,0 +1,149 @@
+"""Commits of a git repository as trees, read straight from the object store.
+
+Nothing is checked out, no attribute, filter, hook or submodule of the repository is followed
+(see ``ci.git.process``). Names from outside are only ever passed to git after they match a strict
+pattern, and commits are 40 hex digits everywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import EntryError, SettingsError
+from ci.git.commit_tree import CommitTree
+from ci.git.objects import ObjectReader
+from ci.git.process import git_output
+from ci.trees import export
+
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}([~^][0-9]{0,4})*", re.ASCII)
+_KEPT = 4  # commits whose listings are kept in memory
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLine:
+    """A commit in one line. ``time`` is when it was committed, in Unix seconds."""
+
+    id: str
+    subject: str
+    author: str
+    email: str
+    time: int
+
+
+class GitStore:
+    """A git repository, read only. ``git_dir`` is the bare repository or the ``.git`` folder."""
+
+    def __init__(self, git_dir: Path) -> None:
+        if not (git_dir / "HEAD").is_file():
+            raise SettingsError(f"{git_dir} is not a git repository")
+        self.git_dir = git_dir.absolute()
+        self._trees: OrderedDict[str, CommitTree] = OrderedDict()
+        self._objects = ObjectReader(self.git_dir)
+
+    def heads(self) -> dict[str, str]:
+        """Each branch and the commit it is at."""
+        code, output = git_output(
+            self.git_dir, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"
+        )
+        if code:
+            raise SettingsError(f"{self.git_dir}: git cannot list the branches")
+        lines = (line.partition(" ") for line in output.decode("utf-8", "replace").splitlines())
+        return {ref.removeprefix("refs/heads/"): commit for commit, _, ref in lines}
+
+    def resolve(self, ref: str) -> str:
+        """The commit (40 hex digits) that a branch, tag, ``HEAD~1`` or abbreviation names."""
+        if not _REF.fullmatch(ref) or ".." in ref or "@{" in ref:
+            raise EntryError(f"{ref!r} is not the name of a commit")
+        code, output = git_output(
+            self.git_dir,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{ref}^{{commit}}",
+        )
+        commit = output.decode("ascii", "replace").strip()
+        if code or not _COMMIT.fullmatch(commit):
+            raise EntryError(f"there is no commit {ref!r}")
+        return commit
+
+    def tree(self, commit: str) -> CommitTree:
+        """The tree of a commit. Raises ``EntryError``: there is no such commit."""
+        known = self._trees.pop(_checked(commit), None) or CommitTree(commit, self._objects)
+        self._trees[commit] = known
+        while len(self._trees) > _KEPT:
+            self._trees.popitem(last=False)
+        return known
+
+    def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
+        """Paths that are not the same in two commits (added, removed or changed), sorted.
+
+        Only folders that differ are looked into. ``git diff`` has no limit on memory.
+        """
+        return self.tree(base).differs(self.tree(head))
+
+    def is_ancestor(self, ancestor: str, commit: str) -> bool:
+        """Whether ``ancestor`` is in the history of ``commit`` (or is that commit)."""
+        code, _ = git_output(
+            self.git_dir, "merge-base", "--is-ancestor", _checked(ancestor), _checked(commit)
+        )
+        if code not in {0, 1}:
+            raise EntryError(f"there is no commit {ancestor} or {commit}")
+        return code == 0
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The newest commit that both have in their history, if they share any."""
+        code, output = git_output(self.git_dir, "merge-base", _checked(one), _checked(other))
+        if code not in {0, 1}:
+            raise EntryError(f"there is no commit {one} or {other}")
+        return output.decode("ascii").split()[0] if code == 0 else None
+
+    def log(self, commit: str, *, limit: int = 1) -> tuple[CommitLine, ...]:
+        """The commit and those before it, newest first, at most ``limit``."""
+        shape = "--format=%H%x00%s%x00%an%x00%ae%x00%ct"
+        options = ["--no-show-signature", "--no-mailmap", "--no-notes", "--no-color", "-z"]
+        code, output = git_output(
+            self.git_dir, "log", shape, *options, f"--max-count={int(limit)}", _checked(commit)
+        )
+        if code:
+            raise EntryError(f"there is no commit {commit}")
+        words = [_printable(word) for word in output.decode("utf-8", "replace").split("\0")]
+        rows = (words[start : start + 5] for start in range(0, len(words) - 4, 5))
+        return tuple(CommitLine(r[0], r[1], r[2], r[3], int(r[4])) for r in rows)
+
+    def export(self, commit: str, prefixes: Collection[str], destination: Path) -> None:
+        """Write files of a commit to a folder: see ``ci.trees.export``."""
+        export(self.tree(commit), prefixes, destination)
+
+    def close(self) -> None:
+        """End the processes that read objects; a later read starts others."""
+        self._objects.close()
+
+
+def find_git_dir(folder: Path) -> Path | None:
+    """The repository of a checkout or of a folder in it, or the bare repository itself."""
+    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        return folder
+    for parent in (folder.absolute(), *folder.absolute().parents):
+        pointer = parent / ".git"
+        if pointer.is_dir():
+            return pointer
+        if pointer.is_file():  # a work tree of another repository: "gitdir: <path>"
+            target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
+            return parent / target
+    return None
+
+
+def _checked(commit: str) -> str:
+    if not _COMMIT.fullmatch(commit):
+        raise EntryError(f"{commit!r} is not a commit (40 hex digits)")
+    return commit
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

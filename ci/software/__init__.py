@@ -1,0 +1,1 @@
+"""The Software Catalogue and the software environments of steps."""
