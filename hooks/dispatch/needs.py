@@ -81,10 +81,13 @@ def planned(images: ImageService, needs: Iterable[ImageNeed]) -> list[dict[str, 
 
 
 def content_of(tree: Tree, workflow: str, keys: Iterable[str]) -> str:
-    """A hash of all that a deployment of this workflow puts in place."""
+    """A hash of all that a deployment of this workflow puts in place, and of the types it uses."""
     digest = hashlib.sha256()
-    for entry in tree.entries():
-        if entry.path.startswith(f"{workflow}/") and entry.is_file:
+    topologies = Registry(tree).workflow(workflow).topologies
+    imported = {document.path for topology in topologies for document in topology.types}
+    types = [entry for path in sorted(imported) if (entry := tree.find(path))]
+    for entry in dict.fromkeys([*tree.entries(workflow), *types]):
+        if entry.is_file:
             blob = hashlib.sha256(tree.read(entry.path)).hexdigest()
             digest.update(f"{entry.path} {entry.mode:o} {blob}\n".encode())
     for key in sorted(keys):
