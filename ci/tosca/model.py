@@ -179,6 +179,9 @@ class Topology:
 
         Empty if there is none, or no telling which.
         """
+        return self.kept("main workflow", self._main_workflow)
+
+    def _main_workflow(self) -> str:
         if "exec_job" in self.workflows:
             return "exec_job"
         running = [w.name for w in self.workflows.values() if any(s.runs for s in w.steps.values())]
