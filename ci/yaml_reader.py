@@ -216,14 +216,14 @@ def _merge(top: _Open) -> None:
 
 
 def _depth(value: Located) -> int:
+    """How deep a value is nested: 0 for one that holds no others."""
     level, depth = [value], 0
-    while level:
+    while level := [item for item in level if isinstance(item.value, (dict, list))]:
         depth += 1
         level = [
             inner
             for item in level
-            for inner in (item.value.values() if item.is_mapping else item.value or ())
-            if isinstance(inner, Located) and isinstance(inner.value, (dict, list))
+            for inner in (item.value.values() if item.is_mapping else item.value)
         ]
     return depth
 

@@ -118,6 +118,8 @@ class Library:
 
     def usable_node_type(self, name: str) -> NodeType | None:
         """A node type that is known and right, else None: others say what is wrong with it."""
+        if not self.has_node_type(name):
+            return None
         try:
             return self.node_type(name)
         except EntryError:

@@ -53,6 +53,15 @@ FILES: Mapping[str, Mapping[str, Content]] = {
     "a-key-twice": {SETTINGS: "title: a\ntitle: b\n"},
     "a-thousand-documents": {TOPOLOGY: "---\na: 1\n" * 1000},
     "anchors-by-the-hundred-thousand": {TOPOLOGY: "".join(f"- &a{n} x\n" for n in range(150_000))},
+    "aliases-of-a-long-text": {TOPOLOGY: f"a: &x {'y' * 800_000}\nb: [{'*x, ' * 60_000}]\n"},
+    "nodes-of-two-thousand-unknown-types": {
+        TOPOLOGY: f"{HEAD}  node_templates:\n"
+        + "".join(
+            f"    n{n}: {{type: hpcwaas.nodes.ContainerJob{n}, "
+            f"requirements: [{{img_transfer{n}: m{n}}}]}}\n"
+            for n in range(1000)
+        )
+    },
     "a-document-of-three-megabytes": {TOPOLOGY: "a: " + "x" * 3_000_000},
     "a-line-of-a-million-colons": {TOPOLOGY: "a: b: " * 200_000},
     "inputs-that-refer-to-each-other": {
