@@ -1,9 +1,9 @@
 """The code of steps is found as in an image: each step's ``src`` on the path."""
 
 import sys
-from pathlib import Path
 
-REGISTRY = Path(__file__).parent.parent.parent / "workflow-registry"
+from seeds import REGISTRY
+
 sys.path[:0] = [
     str(REGISTRY / "reduced_order_model" / step / "src")
     for step in ("simulate", "reduce", "report")

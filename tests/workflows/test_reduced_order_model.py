@@ -13,8 +13,8 @@ import reduced_model
 import report
 import simulate
 import sweep
-from conftest import REGISTRY
 from rsvd import randomised_svd
+from seeds import REGISTRY
 from strips import split
 
 DATA = REGISTRY / "reduced_order_model" / "data" / "sweep.json"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import yaml
-from conftest import REGISTRY
 from jsonschema import Draft202012Validator
+from seeds import REGISTRY
 
 from ci.documents import load
 from ci.errors import EntryError
