@@ -11,6 +11,7 @@ from typing import Any
 
 from corpus_cases import Case, Files, cases, good_tree
 
+from ci.findings import Report
 from ci.report import render_text
 from ci.rules import Rule, all_rules
 from ci.validate import validate
@@ -73,7 +74,8 @@ def _index() -> str:
 def _page(rule: type[Rule[Any]], case: Case) -> str:
     good, bad = case.trees()
     always = "" if rule.optional else ", cannot be switched off"
-    said = render_text(judged(case, bad)).rsplit("\n", 2)[0]
+    findings = judged(case, bad).findings
+    said = render_text(Report.of(findings)).rsplit("\n", 2)[0]  # without the summary
     return "\n".join(
         [
             f"# {rule.id}",
