@@ -61,17 +61,17 @@ class CommitTree:
     def differs(self, other: CommitTree) -> tuple[str, ...]:
         """Paths whose content or kind is not the same in both, sorted."""
         changed: list[str] = []
-        todo = [""]
+        todo, folders = [""], 0
         while todo:
             deeper: list[str] = []
             for folder in todo:
                 for path, items in _differences(folder, self._known(folder), other._known(folder)):
                     changed += [path] if any(not item.is_folder for item in items) else []
                     deeper += [path] if any(item.is_folder for item in items) else []
-                check_count(len(changed) + len(deeper))
+                check_count(len(changed) + len(deeper) + folders)
             self._load_those_of(deeper)
             other._load_those_of(deeper)
-            todo = deeper
+            todo, folders = deeper, folders + len(deeper)
         return tuple(sorted(changed))
 
     def same(self, other: CommitTree, path: str) -> bool:

@@ -261,6 +261,11 @@ def _two_hundred_thousand(git: Plumbing) -> str:
     return git.tree(b"".join(item("100644", b"%06d" % n, blob) for n in range(200_000)))
 
 
+def _many_deep(git: Plumbing, wide: int, deep: int) -> str:
+    inner = _nested(git, git.tree(b""), 1, deep)
+    return git.tree(b"".join(item("40000", b"%06d" % n, inner) for n in range(wide)))
+
+
 def _missing(git: Plumbing) -> str:
     topology = git.tree(item("100644", b"topology.yaml", "1" * 40))
     return git.tree(item("40000", b"w", git.tree(item("40000", b"tosca", topology))))
@@ -269,6 +274,7 @@ def _missing(git: Plumbing) -> str:
 COMMITS: Mapping[str, Callable[[Plumbing], str]] = {
     "a-tree-of-10-to-the-12-files": _bomb,
     "a-tree-of-10-to-the-13-empty-folders": lambda git: _nested(git, git.tree(b""), 20, 10),
+    "ninety-thousand-times-thirty-folders": lambda git: _many_deep(git, 90_000, 30),
     "two-hundred-folders-deep": lambda git: _nested(git, git.tree(b""), 1, 200),
     "two-hundred-thousand-files": _two_hundred_thousand,
     "a-name-with-a-slash": _one("100644", b"../../etc/cron.d/x"),
