@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ci.errors import EntryError
 from ci.findings import Report
 from ci.git.merged_tree import merged
 from ci.git.store import GitStore
+from ci.registry import Registry
+from ci.software.catalog import PACKAGES, is_catalog
 from ci.trees import SubTree, Tree
 from ci.validate import validate
 
@@ -38,9 +41,11 @@ def validate_pull_request(
     tree, changed = merged(store, base, head)
     main: Tree = store.tree(base)
     if folder:
+        _check_folder(tree, main, folder)
         start = f"{folder}/"
         changed = tuple(p[len(start) :] for p in changed if p.startswith(start))
         tree, main = SubTree(tree, folder), SubTree(main, folder)
+    _check_kind(tree, main)
     return validate(
         tree,
         catalog=catalog,
@@ -50,3 +55,22 @@ def validate_pull_request(
         before=main,
         registry=registry,
     )
+
+
+def _check_folder(tree: Tree, main: Tree, folder: str) -> None:
+    parts = folder.split("/")
+    for end in range(1, len(parts) + 1):
+        if tree.find("/".join(parts[:end])) is not None:
+            raise EntryError("is no folder any more", path="/".join(parts[:end]))
+    if not tree.names(folder) and not main.names(folder):
+        raise EntryError("there is no such folder in either commit", path=folder)
+
+
+def _check_kind(tree: Tree, main: Tree) -> None:
+    """What main is, a registry or a catalogue, a pull request does not change."""
+    was, now = is_catalog(main), is_catalog(tree)
+    if was and not now:
+        raise EntryError("a Software Catalogue keeps its packages/", path=PACKAGES)
+    if now and not was and Registry(main).workflows:
+        hint = "packages belong to the Software Catalogue"
+        raise EntryError("a Workflow Registry has no packages/", path=PACKAGES, hint=hint)

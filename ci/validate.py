@@ -31,11 +31,13 @@ from ci.rules import (
 )
 from ci.rules import PACKAGES as PACKAGE_RULES
 from ci.software.catalog import PACKAGES, Catalog, is_catalog
-from ci.trees import Entry, Tree
+from ci.trees import MAX_READ, Entry, Tree
 from ci.validation_settings import validation_settings_of
 
 UNREADABLE = "entry/unreadable"
-_LARGEST = 1024 * 1024  # bytes of a file whose content is judged
+_LARGEST = 1024 * 1024  # bytes of a file that all rules on contents look at
+_MOST_LARGE = 64 * 1024 * 1024  # bytes of a folder's larger ones, which some rules look at
+_ALWAYS = tuple(rule for rule in CONTENTS if not rule.optional)
 _MOST = 100  # findings of one rule on one subject: more help nobody
 
 S = TypeVar("S")
@@ -182,14 +184,22 @@ def _judge_catalog(
 
 
 def _judge_contents(entries: Iterable[Entry], context: Context) -> Iterator[Finding]:
-    for entry in entries:
-        if entry.is_file and entry.size <= _LARGEST:
-            try:
-                subject = SourceFile(entry, context.registry.read(entry.path))
-            except EntryError as error:
-                yield Finding.of(error, UNREADABLE)
-                continue
-            yield from _run(CONTENTS, subject, context)
+    left = _MOST_LARGE
+    for entry in (entry for entry in entries if entry.is_file and entry.size <= MAX_READ):
+        is_large = entry.size > _LARGEST
+        left -= entry.size * is_large
+        if left < 0:
+            hint = "stage them in instead"
+            yield Finding.of(EntryError("too many large files", hint=hint), UNREADABLE)
+            return
+        try:
+            subject = SourceFile(entry, context.registry.read(entry.path))
+        except EntryError as error:
+            yield Finding.of(error, UNREADABLE)
+            continue
+        yield from _run(_ALWAYS if is_large else CONTENTS, subject, context)
+        if is_large:
+            context.registry.forget(entry.path.rpartition("/")[0])
 
 
 def _run(rules: Iterable[type[Rule[S]]], subject: S, context: Context) -> Iterator[Finding]:

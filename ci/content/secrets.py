@@ -100,7 +100,7 @@ def may_name_secrets(data: bytes) -> bool:
 def _keys(data: bytes, text: str) -> Iterator[tuple[str, str, int]]:
     if b"PRIVATE KEY" in data or b"PuTTY-User" in data or b"AGE-SECRET" in data:
         for found in _KEY_BEGINS.finditer(text):
-            body = _KEY_BODY.search(text, found.end(), found.end() + 300)
+            body = _KEY_BODY.search(re.sub(r"\s|\\n", "", text[found.end() : found.end() + 2000]))
             if body and len(set(body[0])) >= _FEWEST:
                 yield "key", "a private key", found.start()
 

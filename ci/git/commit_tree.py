@@ -153,7 +153,7 @@ def _differences(
     folder: str, mine: _Folder, theirs: _Folder
 ) -> Iterable[tuple[str, list[TreeItem]]]:
     start = f"{folder}/" if folder else ""
-    for name in mine.keys() | theirs.keys():
+    for name in sorted(mine.keys() | theirs.keys()):
         one, other = mine.get(name), theirs.get(name)
         if one != other:
             yield start + name, [item for item in (one, other) if item is not None]

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from ci.errors import EntryError
 from ci.git.commit_tree import CommitTree
 from ci.git.store import GitStore
-from ci.trees import Entry, Tree
+from ci.trees import Entry, Tree, below
 
 
 class MergedTree:
@@ -21,18 +21,18 @@ class MergedTree:
     def __init__(self, base: Tree, head: Tree, taken: Collection[str]) -> None:
         self.id = f"{base.id}+{head.id}"
         self._base, self._head, self._taken = base, head, frozenset(taken)
+        self._paths = sorted(taken)
 
     def entries(self, folder: str = "") -> tuple[Entry, ...]:
         """Every file, symbolic link and submodule below a folder, by path."""
         kept = [entry for entry in self._base.entries(folder) if entry.path not in self._taken]
-        start = f"{folder}/" if folder else ""
-        found = (self._head.find(path) for path in self._taken if path.startswith(start))
+        found = (self._head.find(path) for path in self._paths[below(self._paths, folder)])
         return tuple(sorted([*kept, *(e for e in found if e)], key=lambda entry: entry.path))
 
     def names(self, folder: str = "") -> tuple[str, ...]:
         """The names right in a folder, sorted; those of folders end in ``/``."""
         start = f"{folder}/" if folder else ""
-        inside = (path[len(start) :] for path in self._taken if path.startswith(start))
+        inside = (path[len(start) :] for path in self._paths[below(self._paths, folder)])
         touched = {name + slash for name, slash, _ in (path.partition("/") for path in inside)}
         there = {name for name in touched if self._is_there(start + name)}
         return tuple(sorted({*self._base.names(folder), *there} - (touched - there)))
@@ -59,19 +59,42 @@ def merged(store: GitStore, base: str, head: str) -> tuple[Tree, tuple[str, ...]
     onto, branch = store.tree(base), store.tree(head)
     if store.is_ancestor(base, head):
         return branch, onto.differs(branch)
-    fork = store.merge_base(base, head)
-    if fork is None:
-        hint = "start the branch from main"
+    forks = store.merge_bases(base, head)
+    if len(forks) > 1:
+        hint = "merge main into the branch"
+        raise EntryError("main and the branch were merged into each other crosswise", hint=hint)
+    if not forks:
+        hint = "start the branch from main; in a shallow clone, fetch all of its history"
         raise EntryError("the branch has no history in common with main", hint=hint)
-    left = store.tree(fork)
+    left = store.tree(forks[0])
     wanted = left.differs(branch)
     _check_conflicts(set(wanted) & set(left.differs(onto)), onto, branch)
     taken = [path for path in wanted if not onto.same(branch, path)]
-    return MergedTree(onto, branch, taken), tuple(taken)
+    result = MergedTree(onto, branch, taken)
+    _check_places(result, taken, branch, onto)
+    return result, tuple(taken)
 
 
 def _check_conflicts(both: Collection[str], onto: CommitTree, branch: CommitTree) -> None:
     for path in sorted(both):
         if not onto.same(branch, path):
-            message = "was changed on main too, since this branch left it"
-            raise EntryError(message, path=path, hint="merge main into the branch")
+            raise _conflict(path)
+
+
+def _check_places(
+    result: MergedTree, taken: Collection[str], branch: CommitTree, onto: CommitTree
+) -> None:
+    """Where one has a file, the other must not have a folder."""
+    for path in taken:
+        if branch.find(path) is None:
+            continue
+        above = [path[:end] for end, letter in enumerate(path) if letter == "/"]
+        if any(result.find(folder) is not None for folder in above):
+            raise _conflict(path)
+        if onto.names(path) and result.names(path):
+            raise _conflict(path)
+
+
+def _conflict(path: str) -> EntryError:
+    message = "was changed on main too, since this branch left it"
+    return EntryError(message, path=path, hint="merge main into the branch")

@@ -7,6 +7,7 @@ pattern, and commits are 40 hex digits everywhere else.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Collection
@@ -39,7 +40,7 @@ class GitStore:
     """A git repository, read only. ``git_dir`` is the bare repository or the ``.git`` folder."""
 
     def __init__(self, git_dir: Path) -> None:
-        if not (git_dir / "HEAD").is_file():
+        if not os.path.isfile(git_dir / "HEAD"):  # False also for a name that is too long
             raise SettingsError(f"{git_dir} is not a git repository")
         self.git_dir = git_dir.absolute()
         self._trees: OrderedDict[str, CommitTree] = OrderedDict()
@@ -96,12 +97,13 @@ class GitStore:
             raise EntryError(f"there is no commit {ancestor} or {commit}")
         return code == 0
 
-    def merge_base(self, one: str, other: str) -> str | None:
-        """The newest commit that both have in their history, if they share any."""
-        code, output = git_output(self.git_dir, "merge-base", _checked(one), _checked(other))
+    def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
+        """The newest commits that both have in their history; several if they crossed."""
+        names = ("merge-base", "--all", _checked(one), _checked(other))
+        code, output = git_output(self.git_dir, *names)
         if code not in {0, 1}:
             raise EntryError(f"there is no commit {one} or {other}")
-        return output.decode("ascii").split()[0] if code == 0 else None
+        return tuple(output.decode("ascii").split())
 
     def log(self, commit: str, *, limit: int = 1) -> tuple[CommitLine, ...]:
         """The commit and those before it, newest first, at most ``limit``."""
@@ -125,18 +127,34 @@ class GitStore:
         self._objects.close()
 
 
-def find_git_dir(folder: Path) -> Path | None:
-    """The repository of a checkout or of a folder in it, or the bare repository itself."""
-    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
-        return folder
-    for parent in (folder.absolute(), *folder.absolute().parents):
+def find_git_dir(folder: Path) -> tuple[Path, str] | None:
+    """The repository that a folder is in, and where in it the folder lies (empty: at its root).
+
+    The ``.git`` of a folder above counts before files of the checkout that look like a repository:
+    those may be a stranger's. Raises ``SettingsError`` for a bare repository inside a checkout.
+    """
+    start = folder.resolve()
+    is_bare = (start / "HEAD").is_file() and (start / "objects").is_dir()
+    if is_bare and start.name == ".git":
+        return start, ""
+    for parent in (start, *start.parents):
         pointer = parent / ".git"
-        if pointer.is_dir():
-            return pointer
-        if pointer.is_file():  # a work tree of another repository: "gitdir: <path>"
-            target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
-            return parent / target
-    return None
+        if not pointer.exists():
+            continue
+        if is_bare and parent != start:
+            hint = "copy it out of the checkout that it lies in"
+            raise SettingsError(f"{folder} may be a repository, or a part of one", hint=hint)
+        inside = start.relative_to(parent).as_posix()
+        return _pointed_to(pointer), "" if inside == "." else inside
+    return (start, "") if is_bare else None
+
+
+def _pointed_to(pointer: Path) -> Path:
+    if pointer.is_dir():
+        return pointer
+    # a work tree of another repository: "gitdir: <path>"
+    target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
+    return pointer.parent / target[:1000]
 
 
 def _checked(commit: str) -> str:

@@ -54,7 +54,11 @@ class User:
 
     def package_of(self, finding: Finding) -> str:
         """The folder of the package that a finding names, as far as can be told."""
-        named = [name for name in sorted(self.packages, key=len) if name in finding.message]
+        named = [
+            name
+            for name in sorted(self.packages, key=lambda n: (len(n), n))
+            if name in finding.message
+        ]
         return f"{PACKAGES}/{named[-1]}" if named else PACKAGES
 
 

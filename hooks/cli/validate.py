@@ -104,14 +104,12 @@ def _repository(path: Path) -> tuple[GitStore, str]:
     """The repository that a path is in, and where in it."""
     from ci.git.store import GitStore, find_git_dir
 
-    git_dir = find_git_dir(path)
-    if git_dir is None:
+    if not path.is_dir():
+        raise SettingsError(f"{path} is not a folder")
+    found = find_git_dir(path)
+    if found is None:
         raise SettingsError(f"{path} is not in a git repository", hint="leave --base away")
-    inside = path.absolute()
-    folders = (inside, *inside.parents)
-    top = next((folder for folder in folders if (folder / ".git").exists()), inside)
-    folder = inside.relative_to(top).as_posix()
-    return GitStore(git_dir), "" if folder == "." else folder
+    return GitStore(found[0]), found[1]
 
 
 def _documentation(rule_id: str) -> str:

@@ -20,7 +20,11 @@ class PullRequests:
         self._database = database
 
     def seen(self, repository: str, branch: str, base: str, head: str, author: str) -> PullRequest:
-        """A branch is at ``head`` while main is at ``base``: open, renew or keep its record."""
+        """A branch is at ``head`` while main is at ``base``: open, renew or keep its record.
+
+        The reconciler may see a branch before the delivery that says who pushed it; what it could
+        not allow for want of a name is looked at again once there is one.
+        """
         with self._database.session() as session:
             found = _open(repository).where(PullRequest.branch == branch)
             pull: PullRequest | None = session.scalar(found)
@@ -39,7 +43,9 @@ class PullRequests:
                     revision=0,
                 )
                 session.add(pull)
-            if (pull.base, pull.head) != (base, head):
+            named = bool(author) and not pull.author
+            pull.author = pull.author or author
+            if named or (pull.base, pull.head) != (base, head):
                 pull.base, pull.head, pull.verdict = base, head, PENDING
                 pull.revision += 1
                 pull.report, pull.plan, pull.build_state = {}, {}, ""

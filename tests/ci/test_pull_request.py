@@ -2,6 +2,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from ci.errors import EntryError
 from ci.git.store import GitStore
 from ci.pull_request import validate_pull_request
 
@@ -76,3 +77,51 @@ def test_a_registry_in_a_folder_of_a_repository(repository, registry_files) -> N
     report = validate_pull_request(store, base, head, folder="sub")
     assert found(report) == [("workflow/invalid-settings", "demo/waas.yaml")]
     store.close()
+
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAA\n" * 9
+
+
+def test_what_crossed_merges_would_bring_back_is_not_let_pass(repository, store: GitStore) -> None:
+    """git merges with all common ancestors; one of them alone hides the key."""
+    repository.git("checkout", "--quiet", "-b", "topic")
+    with_key = repository.commit({"demo/simulate/key.txt": KEY})
+    repository.git("checkout", "--quiet", "main")
+    other = repository.commit({"demo/data/b.txt": "1"})
+    one = repository.git("commit-tree", "-p", other, "-p", with_key, "-m", "1", f"{other}^{{tree}}")
+    two = repository.git(
+        "commit-tree", "-p", with_key, "-p", other, "-m", "2", f"{with_key}^{{tree}}"
+    )
+    assert start != one
+    with pytest.raises(EntryError, match="crosswise"):
+        validate_pull_request(store, one, two)
+
+
+def test_a_registry_does_not_become_a_catalogue(repository, store: GitStore) -> None:
+    base = repository.git("rev-parse", "HEAD")
+    head = repository.commit({"packages/README.md": "x", "demo/waas.yaml": "titel: x"})
+    with pytest.raises(EntryError, match="a Workflow Registry has no packages/"):
+        validate_pull_request(store, base, head)
+    repository.git("rm", "--quiet", "-r", "packages")
+    gone = repository.commit({})
+    with pytest.raises(EntryError, match="keeps its packages"):
+        validate_pull_request(store, head, gone)
+
+
+def test_a_folder_that_is_replaced_is_no_folder_any_more(repository, store: GitStore) -> None:
+    base = repository.git("rev-parse", "HEAD")
+    repository.git("rm", "--quiet", "-r", "demo")
+    (repository.folder / "demo").symlink_to("/etc")
+    head = repository.commit({})
+    with pytest.raises(EntryError, match="no folder any more"):
+        validate_pull_request(store, base, head, folder="demo")
+    with pytest.raises(EntryError, match="no such folder"):
+        validate_pull_request(store, base, head, folder="none")
+
+
+def test_a_key_in_a_large_file_is_found(repository, store: GitStore) -> None:
+    base = repository.git("rev-parse", "HEAD")
+    head = repository.commit({"demo/simulate/id": KEY + "# text\n" * 200_000})
+    assert ("secrets/private-key", "demo/simulate/id") in found(
+        validate_pull_request(store, base, head)
+    )

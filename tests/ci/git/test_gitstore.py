@@ -81,7 +81,7 @@ def test_history(repository, store: GitStore) -> None:
     assert store.is_ancestor(first, second)
     assert store.is_ancestor(first, first)
     assert not store.is_ancestor(second, first)
-    assert store.merge_base(second, other) == first
+    assert store.merge_bases(second, other) == (first,)
     assert store.heads() == {"main": second, "topic": other}
     assert [(c.subject, c.author) for c in store.log(second, limit=9)] == [
         ("add a", "Ada"),
@@ -92,7 +92,7 @@ def test_history(repository, store: GitStore) -> None:
 
 def test_unrelated_histories_have_no_merge_base(repository, store: GitStore) -> None:
     lone = repository.commit_tree(f"100644 blob {repository.blob(b'x')}\tx\0".encode())
-    assert store.merge_base(store.heads()["main"], lone) is None
+    assert store.merge_bases(store.heads()["main"], lone) == ()
 
 
 def test_changed_paths_are_those_added_removed_and_changed(repository, store: GitStore) -> None:
@@ -198,11 +198,24 @@ def test_a_missing_blob_is_an_error_and_reading_goes_on(repository, store: GitSt
 
 def test_the_repository_of_a_checkout_is_found(repository, tmp_path: Path) -> None:
     repository.commit({"w/a": "1"})
-    assert find_git_dir(repository.folder / "w") == repository.git_dir
-    assert find_git_dir(repository.git_dir) == repository.git_dir
+    assert find_git_dir(repository.folder / "w") == (repository.git_dir, "w")
+    assert find_git_dir(repository.folder) == (repository.git_dir, "")
+    assert find_git_dir(repository.git_dir) == (repository.git_dir, "")
     repository.git("worktree", "add", "--quiet", str(tmp_path / "other"))
     found = find_git_dir(tmp_path / "other")
     assert found is not None
-    assert "main" in GitStore(found).heads()
+    assert "main" in GitStore(found[0]).heads()
+    bare = tmp_path / "bare.git"
+    repository.git("clone", "--quiet", "--bare", str(repository.folder), str(bare))
+    assert find_git_dir(bare) == (bare, "")
     with pytest.raises(SettingsError, match="not a git repository"):
         GitStore(tmp_path)
+
+
+def test_files_of_a_checkout_are_not_taken_for_its_repository(repository) -> None:
+    """A pull request may bring them along, to be judged in a history of its own."""
+    fake = {"HEAD": "ref: refs/heads/main\n", "objects/info/x": "", "refs/heads/main": "0" * 40}
+    repository.commit({**fake, **{f"w/{path}": text for path, text in fake.items()}})
+    assert find_git_dir(repository.folder) == (repository.git_dir, "")
+    with pytest.raises(SettingsError, match="may be a repository"):
+        find_git_dir(repository.folder / "w")

@@ -64,3 +64,14 @@ def test_histories_without_a_common_commit_cannot_be_merged(repository, store: G
     lone = repository.commit_tree(f"100644 blob {repository.blob(b'x')}\tx\0".encode())
     with pytest.raises(EntryError, match="no history in common"):
         merged(store, base, lone)
+
+
+def test_a_file_where_the_other_has_a_folder_is_a_conflict(repository, store: GitStore) -> None:
+    branch(repository, "topic")
+    head = repository.commit({"new/x": "1"})
+    repository.git("checkout", "--quiet", "main")
+    base = repository.commit({"new": "a file"})
+    with pytest.raises(EntryError, match="was changed on main too"):
+        merged(store, base, head)
+    with pytest.raises(EntryError, match="was changed on main too"):
+        merged(store, head, base)

@@ -60,6 +60,21 @@ def test_a_branch_is_a_pull_request_with_a_number(parts):
     assert forge.statuses[-1].state == "PENDING"
 
 
+def test_a_branch_that_was_seen_before_its_delivery_is_judged_again_for_its_pusher(parts):
+    """The reconciler came first, after a crash: nobody's branch may not build."""
+    forge, pulls, engine, dispatcher = parts
+    forge.branches["topic"] = A
+    dispatcher.reconcile()
+    [pull] = pulls.of(REPO)
+    assert pull.author == ""
+    for _ in range(3):
+        push(dispatcher, "topic")
+    dispatcher.reconcile()
+    [pull] = pulls.of(REPO)
+    assert (pull.number, pull.author, pull.revision) == (1, "ada", 2)
+    assert len(engine.of("pull-request")) == 2
+
+
 def test_the_same_push_told_many_times_is_judged_once(parts):
     forge, _, engine, dispatcher = parts
     forge.branches["topic"] = A
