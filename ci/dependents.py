@@ -67,22 +67,24 @@ def dependent_packages(catalog: Catalog, names: Collection[str]) -> set[str]:
 def users_of(registry: Registry, packages: Collection[str]) -> Iterator[Workflow]:
     """The workflows with a step that names one of the packages, in an environment or in code.
 
-    That is a spec or an easyconfig that begins with the name, or ``<name>/<file>.json``.
+    The name as a word is enough; code counts if it may use ``@software``.
     """
     names = b"|".join(re.escape(name.encode()) for name in sorted(packages))
-    spec = re.compile(rb"(?:^|[\s\"'^\[,])(?:%b)(?![A-Za-z0-9_])" % names, re.MULTILINE)
-    invocation = re.compile(rb"(?:^|[/\"'])(?:%b)/[\w.-]+\.json" % names)
+    word = re.compile(rb"(?<![\w-])(?:%b)(?!\w|-[A-Za-z])" % names)
     for workflow in registry.workflows.values() if packages else ():
-        if any(_uses(registry.tree, step, spec, invocation) for step in workflow.steps.values()):
+        if any(_uses(registry.tree, step, word) for step in workflow.steps.values()):
             yield workflow
 
 
-def _uses(tree: Tree, step: Step, spec: re.Pattern[bytes], invocation: re.Pattern[bytes]) -> bool:
+def _uses(tree: Tree, step: Step, word: re.Pattern[bytes]) -> bool:
     code = [name for name in sorted(step.names) if name.endswith(".py")]
-    wanted = [*((n, spec) for n in step.environment_files), *((n, invocation) for n in code)]
-    for name, pattern in wanted:
+    for name in (*step.environment_files, *code):
         try:
-            if pattern.search(tree.read(f"{step.path}/{name}")):
+            data = tree.read(f"{step.path}/{name}")
+            if name in code and b"software" not in data:
+                continue
+            hidden = name not in code and b"\\" in data  # an escape may spell it
+            if hidden or word.search(data):
                 return True
         except EntryError:
             continue  # a rule says what is wrong
@@ -96,7 +98,7 @@ def mentions(tree: Tree, paths: Collection[str], words: Collection[bytes]) -> bo
             data = tree.read(path)
         except EntryError:
             continue  # a rule says what is wrong
-        if any(word in data for word in words):
+        if b"\\" in data or any(word in data for word in words):  # an escape may spell it
             return True
     return False
 

@@ -17,7 +17,7 @@ from ci.errors import EntryError
 MAX_BYTES = 2 * 1024 * 1024  # of one document
 MAX_VALUES = 100_000  # with every alias written out, so a "YAML bomb" ends here
 MAX_DEPTH = 60
-_FEW = 40  # names that a misspelt one is compared with
+_FEW = 200  # names that a misspelt one is compared with
 _KINDS = {
     dict: "a mapping",
     list: "a list",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from ci.errors import EntryError
 from ci.findings import Report
@@ -28,12 +29,12 @@ def validate_pull_request(
 
     Args:
         store: the repository.
-        base: main's commit, 40 hex digits.
-        head: the branch's commit, 40 hex digits.
+        base: main's commit, 40 hex digits; ``head`` is the branch's.
+        head: see ``base``.
         folder: where in the repository the registry or catalogue lies; empty: it is all of it.
-        catalog: see ``ci.validate.validate``, as for the others.
-        registry: the Workflow Registry that uses the catalogue.
-        sites: names of the sites there are.
+        catalog: see ``ci.validate.validate``, as for ``registry`` and ``sites``.
+        registry: see there.
+        sites: see there.
 
     Raises ``EntryError`` if there is nothing to be judged: no common history, a conflict, a tree
     that cannot be listed.
@@ -46,15 +47,8 @@ def validate_pull_request(
         changed = tuple(p[len(start) :] for p in changed if p.startswith(start))
         tree, main = SubTree(tree, folder), SubTree(main, folder)
     _check_kind(tree, main)
-    return validate(
-        tree,
-        catalog=catalog,
-        sites=sites,
-        changed=changed,
-        settings=main,
-        before=main,
-        registry=registry,
-    )
+    judge = partial(validate, tree, changed=changed, settings=main, before=main)
+    return judge(catalog=catalog, registry=registry, sites=sites)
 
 
 def _check_folder(tree: Tree, main: Tree, folder: str) -> None:

@@ -10,7 +10,7 @@ from ci.errors import EntryError
 from ci.findings import Finding, Severity
 from ci.located import Located, nearest
 from ci.rules.base import ContentRule, SourceFile
-from ci.software.catalog import is_catalog
+from ci.software.catalog import PACKAGES, is_catalog
 
 REPOSITORY = "repo.yaml"
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
@@ -110,4 +110,27 @@ class UnreadableConfiguration(ContentRule):
                 yield self.at(document.key(section), message, hint)
 
 
-RULES = (InvalidRepository, UnreadableConfiguration)
+class StrayCode(ContentRule):
+    """Recipes are ``packages/<name>/package.py``, easyconfigs ``packages/<name>/*.eb``.
+
+    Spack and EasyBuild find, and run, code elsewhere in a catalogue too, where nobody judges it.
+    Put patches and the like beside the recipe; what acts belongs into its methods.
+    """
+
+    id = "catalog/stray-code"
+    optional = False
+
+    def check(self, subject: SourceFile) -> Iterator[Finding]:
+        """Look at the place of each."""
+        *folders, name = subject.path.split("/")
+        is_package = len(folders) == 2 and folders[0] == PACKAGES
+        is_recipe = name.endswith(".py") and folders[:1] == [PACKAGES]
+        stray = (is_recipe and not (is_package and name == "package.py")) or (
+            name.endswith(".eb") and not is_package
+        )
+        if stray and is_catalog(self.context.registry.tree):
+            hint = "packages/<name>/package.py, packages/<name>/<name>-<version>.eb"
+            yield self.on(subject.path, "is code at a place where it is not judged", hint)
+
+
+RULES = (InvalidRepository, UnreadableConfiguration, StrayCode)

@@ -49,15 +49,17 @@ class UnknownInvocation(StepRule):
         path = _literal_end(expression)
         folder, file = posixpath.split(path)
         package = posixpath.basename(folder)
-        if not file.endswith(".json") or catalog is None or _is_in_step(path, step):
+        if not file.endswith(".json") or "?" in file or catalog is None or _is_in_step(path, step):
             return
+        if "?" in package or (path != file and not package):
+            return  # put together while it runs
         place = Located(None, place.path, place.line, expression.col_offset + 1)
         if package in catalog.packages:
             known = [posixpath.basename(p) for p in catalog.packages[package].invocation_files]
             if file not in known:
                 message = f"package {package} of the Software Catalogue has no invocation {file!r}"
                 yield self.at(place, message, nearest(file, known))
-        elif isinstance(expression, ast.Constant) or not package:
+        elif "?" not in path:
             message = f"neither the step nor the Software Catalogue has {path!r}"
             yield self.at(place, message, "a path in the step, or <catalogue>/<package>/<file>")
         else:
@@ -77,32 +79,37 @@ def _config_files(source: bytes) -> Iterator[ast.expr]:
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             for call in node.decorator_list:
-                if isinstance(call, ast.Call) and _is_software(call.func):
+                if isinstance(call, ast.Call) and _name_of(call.func) == "software":
                     named = [k.value for k in call.keywords if k.arg == "config_file"]
                     yield from named or call.args[:1]
 
 
-def _is_software(function: ast.expr) -> bool:
-    name = function.attr if isinstance(function, ast.Attribute) else function
-    return name == "software" or (isinstance(name, ast.Name) and name.id == "software")
-
-
 def _literal_end(expression: ast.expr) -> str:
-    """The text that a path ends in, as far as it is written out: ``ROOT + "/a/b"`` has ``/a/b``."""
+    """The text that a path ends in, as far as it is written out: ``ROOT + "/a/b"`` has ``/a/b``.
+
+    What is not written out becomes ``?``, so that nothing is told of a name that holds it.
+    """
     if isinstance(expression, ast.Constant):
-        return expression.value if isinstance(expression.value, str) else ""
+        return expression.value if isinstance(expression.value, str) else "?"
     if isinstance(expression, ast.BinOp) and isinstance(expression.op, (ast.Add, ast.Div)):
-        return _literal_end(expression.right)
-    if isinstance(expression, ast.Call) and expression.args:  # os.path.join, Path
-        texts = [_literal_end(argument) for argument in expression.args]
-        return posixpath.join(*(text for text in texts if text)) if any(texts) else ""
-    if isinstance(expression, ast.JoinedStr) and expression.values:
-        return _literal_end(expression.values[-1])
-    return ""
+        parts = [expression.left, expression.right]
+        slash = "/" if isinstance(expression.op, ast.Div) else ""
+        return slash.join(_literal_end(part) for part in parts)
+    if isinstance(expression, ast.JoinedStr):
+        return "".join(_literal_end(part) for part in expression.values)
+    if isinstance(expression, ast.Call) and _name_of(expression.func) in {"join", "Path", "str"}:
+        return "/".join(_literal_end(argument) for argument in expression.args)
+    return "?"
+
+
+def _name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _is_in_step(path: str, step: Step) -> bool:
-    end = posixpath.normpath(path).lstrip("/").removeprefix(f"{step.name}/")
+    end = posixpath.normpath(path.lstrip("?")).lstrip("/").removeprefix(f"{step.name}/")
     return any(name == end or name.endswith(f"/{end}") for name in step.names)
 
 

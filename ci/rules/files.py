@@ -11,7 +11,7 @@ from ci.rules.base import FilesRule
 from ci.trees import MAX_READ, Entry
 
 _LARGE = 5 * 1024 * 1024  # bytes
-_PARTS_OF_GIT = frozenset({"HEAD", "objects", "refs"})
+_PARTS_OF_GIT = frozenset({"head", "objects", "refs", "commondir"})
 
 
 class SymbolicLink(FilesRule):
@@ -55,9 +55,9 @@ class NestedRepository(FilesRule):
     """No folder in a registry is a git repository of its own, or could be taken for one.
 
     Git runs programs that a repository's configuration names (hooks, file system monitors). A
-    folder called ``.git`` in another spelling (``.GIT``, ``git~1``), or one that holds ``HEAD``,
-    ``objects`` and ``refs``, would bring such a configuration to everybody who works in it. Remove
-    the folder; the files of the other repository can be added without it.
+    folder called ``.git`` in another spelling (``.GIT``, ``git~1``), or one that holds ``HEAD``
+    with ``objects`` or ``commondir``, would bring such a configuration to everybody who works in
+    it. Remove the folder; the files of the other repository can be added without it.
     """
 
     id = "files/nested-repository"
@@ -75,8 +75,8 @@ class NestedRepository(FilesRule):
     def _is_repository(self, folder: str) -> bool:
         if is_git_folder(folder.rpartition("/")[2]):
             return True
-        names = set(self.context.registry.tree.names(folder))
-        return names >= {"HEAD", "objects/", "refs/"}
+        names = {name.casefold() for name in self.context.registry.tree.names(folder)}
+        return "head" in names and bool({"objects/", "commondir"} & names)
 
 
 class TooLarge(FilesRule):
@@ -129,7 +129,7 @@ def _repositories(path: str) -> Iterator[str]:
         if is_git_folder(part):
             yield "/".join(parts[: index + 1])
             return
-        if part in _PARTS_OF_GIT and index:
+        if part.casefold() in _PARTS_OF_GIT:
             yield "/".join(parts[:index])
 
 

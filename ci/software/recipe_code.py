@@ -27,6 +27,8 @@ _PLAIN_DUNDERS = frozenset({"__name__", "__doc__", "__file__", "__version__", "_
 _READ_ONLY = ("os.environ", "os.name", "os.sep", "os.pathsep", "os.linesep", "os.curdir", "os.path")
 _ASKS_SYS = ("sys.platform", "sys.version", "sys.maxsize", "sys.byteorder", "sys.executable")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_ACTING_MODULES = frozenset(name.removesuffix(".") for name in ACTING)
 
 
 def code_at_import(module: ast.Module, path: str) -> tuple[Located, ...]:
@@ -40,13 +42,13 @@ class _Screen:
 
     def __init__(self, module: ast.Module, path: str) -> None:
         self.path = path
-        self.imports = imported_names(module.body)
+        self.imports = imported_names([n for n in ast.walk(module) if isinstance(n, _IMPORTS)])
         self.functions: dict[str, list[list[ast.stmt]]] = {}
         self.classes: set[str] = set()
+        self.top = {name for node in module.body for name in _defined_by(node)}
         for node in ast.walk(module):
             if isinstance(node, ast.ClassDef):
                 self.classes.add(node.name)
-                self.imports |= imported_names(node.body)
             elif isinstance(node, _Function):
                 self.functions.setdefault(node.name, []).append(node.body)
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
@@ -88,6 +90,7 @@ class _Screen:
         for name in ("body", "orelse", "finalbody"):
             yield from self.statements(getattr(statement, name, []))
         for handler in getattr(statement, "handlers", ()):
+            yield from self.expressions([handler.type] if handler.type else [])
             yield from self.statements(handler.body)
         if isinstance(statement, ast.ClassDef):
             self._defined.pop()
@@ -100,10 +103,13 @@ class _Screen:
                     yield at(keyword, self.path, f"{keyword.arg or '**'}= of a class")
         targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
         for target in targets:
-            if isinstance(target, ast.Attribute):
-                name = dotted(target)
+            changed = target.value if isinstance(target, ast.Subscript) else target
+            if isinstance(changed, ast.Attribute):
+                name = dotted(changed)
                 if not name or name.split(".")[0] in self.imports:
-                    yield at(target, self.path, f"setting {name or target.attr}")
+                    yield at(target, self.path, f"setting {name or changed.attr}")
+        if isinstance(statement, ast.ImportFrom) and statement.level:
+            yield at(statement, self.path, "an import of files beside it")
 
     def expressions(self, nodes: list[ast.expr]) -> Iterator[Located]:
         """What in these expressions acts; never recursive."""
@@ -117,6 +123,7 @@ class _Screen:
             elif isinstance(node, ast.Call):
                 what = self.call(node.func)
                 inner = [*node.args, *(keyword.value for keyword in node.keywords)]
+                inner += [given.body for given in inner if isinstance(given, ast.Lambda)]
                 if isinstance(node.func, ast.Attribute) and not dotted(node.func):
                     inner.append(node.func.value)
             elif isinstance(node, (ast.Name, ast.Attribute)):
@@ -137,9 +144,12 @@ class _Screen:
         root = name.split(".")[0]
         if root not in self.imports and "." in name:
             return "" if not _is_dunder(name.rsplit(".", 1)[1]) else f"{name}(…)"
-        if full == name and (replaced or name in self.functions.keys() - DIRECTIVES):
+        own = name in self.functions and (name in self.top or name not in DIRECTIVES)
+        if full == name and (replaced or own):
             self._waiting.append(name)
             return ""
+        if name in self.classes:  # what makes an object of it
+            self._waiting += [method for method in self.functions if method.startswith("__")]
         fine = name in _MAKES_VALUES or name in self.classes
         if root in self.imports:
             fine = _begins(full, (*HARMLESS, *_ASKS_SYS))
@@ -152,7 +162,12 @@ class _Screen:
         name = dotted(node)
         if name in ACTING_BUILTINS and name not in self.imports:
             return name
+        is_read = isinstance(node.ctx, ast.Load)
+        if is_read and name in self.functions and name not in DIRECTIVES:  # somebody may call it
+            self._waiting.append(name)
         full = self.full(name) if name.split(".")[0] in self.imports else ""
+        if full in _ACTING_MODULES:
+            return f"{name} as a value"
         if "." not in full or _begins(full, (*HARMLESS, *_READ_ONLY, *_ASKS_SYS)):
             return ""
         return name if _begins(full, ACTING) else ""
@@ -161,6 +176,13 @@ class _Screen:
         """The name with what its first part was imported as."""
         root, dot, rest = name.partition(".")
         return self.imports.get(root, root) + dot + rest
+
+
+def _defined_by(node: ast.stmt) -> list[str]:
+    """The functions that a statement at the top of a file defines."""
+    if isinstance(node, ast.Assign):
+        return [name for target in node.targets for name in names_bound(target)]
+    return [node.name] if isinstance(node, _Function) else []
 
 
 def _own_expressions(statement: ast.stmt) -> list[ast.expr]:

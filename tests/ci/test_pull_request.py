@@ -88,13 +88,13 @@ def test_what_crossed_merges_would_bring_back_is_not_let_pass(repository, store:
     with_key = repository.commit({"demo/simulate/key.txt": KEY})
     repository.git("checkout", "--quiet", "main")
     other = repository.commit({"demo/data/b.txt": "1"})
-    one = repository.git("commit-tree", "-p", other, "-p", with_key, "-m", "1", f"{other}^{{tree}}")
-    two = repository.git(
-        "commit-tree", "-p", with_key, "-p", other, "-m", "2", f"{with_key}^{{tree}}"
-    )
-    assert start != one
+
+    def merge(kept: str, dropped: str) -> str:
+        parents = ("-p", kept, "-p", dropped)
+        return repository.git("commit-tree", *parents, "-m", "merge", f"{kept}^{{tree}}")
+
     with pytest.raises(EntryError, match="crosswise"):
-        validate_pull_request(store, one, two)
+        validate_pull_request(store, merge(other, with_key), merge(with_key, other))
 
 
 def test_a_registry_does_not_become_a_catalogue(repository, store: GitStore) -> None:

@@ -135,3 +135,28 @@ def test_any_python_is_looked_through(source: str) -> None:
 def test_deep_and_long_expressions_take_no_recursion() -> None:
     deep = "x = " + "[" * 90 + "]" * 90 + "\ny = " + "+".join(["1"] * 900)
     assert found(deep + "\nz = a" + ".b" * 900) == []
+
+
+EVIL = "def evil(f):\n    os.system('x')\n    return f\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    import shutil as q\n    q.rmtree('x')\nf()",
+        "o = os\no.system('id')",
+        "for o in [os]:\n    o.system('x')",
+        "a, b = os, 1",
+        "(os if 1 else 2).system('x')",
+        EVIL + "@evil\nclass A(Package):\n    pass",
+        EVIL + "x = sorted([1], key=evil)",
+        "x = list(filter(lambda a: os.system('x'), [1]))",
+        "try:\n    1\nexcept os.system('id'):\n    pass",
+        "class A:\n    def __init__(self):\n        os.system('x')\nA()",
+        "os.environ['PATH'] = '/x'",
+        "from . import evil",
+        "version = lambda a: os.system('id')\nversion('1')",
+    ],
+)
+def test_detours_are_code_too(text: str) -> None:
+    assert code_at_import(ast.parse(HEAD + text), "p")
