@@ -7,7 +7,7 @@ can be meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
 from ci.errors import EntryError
@@ -64,6 +64,16 @@ def dependent_packages(catalog: Catalog, names: Collection[str]) -> set[str]:
     return found
 
 
+def provided_by(catalog: Catalog, names: Collection[str]) -> set[str]:
+    """What the packages of these names stand in for, such as ``mpi``."""
+    found: set[str] = set()
+    for package in (catalog.packages[name] for name in names if name in catalog.packages):
+        with suppress(EntryError):  # a rule says what is wrong
+            specs = package.recipe.provides if package.has_recipe else ()
+            found.update(text.partition("@")[0].strip() for text in specs)
+    return found - {""}
+
+
 def users_of(registry: Registry, packages: Collection[str]) -> Iterator[Workflow]:
     """The workflows with a step that names one of the packages, in an environment or in code.
 
@@ -104,10 +114,21 @@ def mentions(tree: Tree, paths: Collection[str], words: Collection[bytes]) -> bo
 
 
 def _dependencies(package: Package) -> set[str]:
-    """The names of what a recipe depends on."""
-    found = set()
+    """The names of what a recipe depends on, or takes its class from."""
+    found: set[str] = set()
     with suppress(EntryError):  # a rule says what is wrong
+        found.update(_packages_in(package.recipe.imports))
         for spec in package.recipe.dependencies:
             with suppress(EntryError):
                 found.add(parse_spec(spec.text.strip()).name)
     return found
+
+
+def _packages_in(imports: Mapping[str, str]) -> Iterator[str]:
+    """The packages whose recipes are imported: ``spack.pkg.<namespace>.<package>.<class>``."""
+    for full in imports.values():
+        parts = full.removeprefix("*").split(".")
+        if parts[:2] == ["spack", "pkg"] and len(parts) > 3:
+            yield parts[3].replace("_", "-")
+        elif parts[0] == "spack_repo" and "packages" in parts[:-1]:
+            yield parts[parts.index("packages") + 1].replace("_", "-")

@@ -10,7 +10,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from ci.dependents import dependent_packages, dependent_workflows, folders_of, users_of
+from ci.dependents import (
+    dependent_packages,
+    dependent_workflows,
+    folders_of,
+    provided_by,
+    users_of,
+)
 from ci.errors import EntryError
 from ci.findings import Finding, Report
 from ci.parallel import spread
@@ -145,7 +151,11 @@ def _packages(
     if changed is None:
         gone = Catalog(before).packages if before is not None else ()
         return {*catalog.packages, *gone}
-    return dependent_packages(catalog, folders_of(changed, PACKAGES))
+    names = folders_of(changed, PACKAGES)
+    provided = provided_by(catalog, names)
+    if before is not None:
+        provided |= provided_by(Catalog(before), names)
+    return dependent_packages(catalog, names | provided)
 
 
 def _users(

@@ -1,4 +1,4 @@
-from ci.dependents import dependent_packages, dependent_workflows, folders_of, users_of
+from ci.dependents import dependent_packages, dependent_workflows, folders_of, provided_by, users_of
 from ci.registry import Registry
 from ci.software.catalog import Catalog
 
@@ -17,6 +17,18 @@ def test_packages_that_depend_on_a_package_however_indirectly(tree) -> None:
     assert dependent_packages(catalog, {"a"}) == {"a", "b", "c"}
     assert dependent_packages(catalog, {"e"}) == {"e"}
     assert dependent_packages(catalog, {"gone"}) == {"gone"}
+
+
+def test_what_is_provided_or_inherited_is_a_dependency_too(tree) -> None:
+    files = {
+        "packages/impl/package.py": 'class Impl(Package):\n    provides("fooapi@2")\n',
+        "packages/user/package.py": RECIPE.format("fooapi"),
+        "packages/child/package.py": "from spack.pkg.mine.impl import Impl\n"
+        'class Child(Impl):\n    version("1")\n',
+    }
+    catalog = Catalog(tree(files))
+    assert provided_by(catalog, {"impl", "gone"}) == {"fooapi"}
+    assert dependent_packages(catalog, {"impl", "fooapi"}) == {"impl", "fooapi", "user", "child"}
 
 
 def test_workflows_that_use_a_package_in_an_environment_or_in_code(tree) -> None:
