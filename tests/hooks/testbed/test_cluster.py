@@ -155,7 +155,7 @@ def test_names_are_read_from_the_log_of_ended_jobs(jobs: list[tuple[int, str]]) 
 
 
 def _wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
