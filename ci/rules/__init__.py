@@ -18,6 +18,7 @@ from ci.rules import (
     images,
     imports,
     invocations,
+    keys,
     names,
     orchestration,
     order,
@@ -58,6 +59,7 @@ CONTENTS: tuple[type[ContentRule], ...] = (
 WORKFLOWS = workflows.RULES
 TOPOLOGIES: tuple[type[TopologyRule], ...] = (
     *topologies.RULES,
+    *keys.RULES,
     *imports.RULES,
     *properties.RULES,
     *references.RULES,
