@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -66,6 +66,11 @@ class Report:
     def passed(self) -> bool:
         """Whether there is no error (warnings are allowed)."""
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    def below(self, folder: str) -> Report:
+        """The same with paths that begin at the repository, in which ``folder`` was judged."""
+        found = (replace(f, path=f"{folder}/{f.path}".rstrip("/")) for f in self.findings)
+        return replace(self, findings=tuple(found)) if folder else self
 
     def to_dict(self) -> dict[str, Any]:
         """``{"findings": […], "summary": {…}, "affected": […]}``: plain JSON values."""

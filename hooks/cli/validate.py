@@ -56,7 +56,9 @@ def validate(
     if shape == "text":
         click.echo(report.render_text(found, colour=sys.stdout.isatty()), nl=False)
     else:
-        click.echo(report.RENDERERS[shape](found), nl=False)
+        # GitHub places findings by their paths in the repository
+        placed = found.below(_folder_of(path)) if shape in {"github", "sarif"} else found
+        click.echo(report.RENDERERS[shape](placed), nl=False)
     if not found.passed:
         raise click.exceptions.Exit(1)
 
@@ -110,6 +112,16 @@ def _repository(path: Path) -> tuple[GitStore, str]:
     if found is None:
         raise SettingsError(f"{path} is not in a git repository", hint="leave --base away")
     return GitStore(found[0]), found[1]
+
+
+def _folder_of(path: Path) -> str:
+    from ci.git.store import find_git_dir
+
+    try:
+        found = find_git_dir(path) if path.is_dir() else None
+    except SettingsError:
+        found = None
+    return found[1] if found else ""
 
 
 def _documentation(rule_id: str) -> str:

@@ -45,3 +45,9 @@ def test_a_finding_says_what_an_error_says() -> None:
     error = EntryError("wrong", path="z.yaml", line=3, column=1, hint="do this")
     assert Finding.of(error, "a/b") == ERROR
     assert (ERROR.place, WARNING.place) == ("z.yaml:3:1", "a.yaml")
+
+
+def test_paths_begin_at_the_repository_where_that_is_wanted() -> None:
+    report = Report.of([ERROR])
+    assert report.below("") is report
+    assert [finding.path for finding in report.below("a/b").findings] == ["a/b/z.yaml"]

@@ -132,6 +132,8 @@ def test_validate_judges_what_a_branch_would_change(tmp_path):
     assert done.returncode == 1, done.stderr
     paths = {finding["path"] for finding in json.loads(done.stdout)["findings"]}
     assert paths == {"new", "new/step/requirements.txt"}
+    placed = waas(*arguments, "--format", "github").stdout
+    assert "file=registry/new/step/requirements.txt" in placed
     assert waas(*arguments, "--head", "none").returncode == 2
     assert "--base" in waas("validate", "--head", "x").stderr
 
