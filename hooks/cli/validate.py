@@ -13,6 +13,7 @@ from ci.errors import EntryError, SettingsError
 
 if TYPE_CHECKING:
     from ci.findings import Report
+    from ci.folder_tree import FolderTree
     from ci.git.store import GitStore
 
 FORMATS = ("text", "json", "markdown", "github", "sarif")
@@ -76,16 +77,15 @@ def _judge(
     from ci.pull_request import validate_pull_request
     from ci.validate import validate
 
-    known = FolderTree(catalog) if catalog else None
+    known = _catalogue(catalog) if catalog else None
     users = FolderTree(registry) if registry else None
     if base is None:
-        return validate(
-            FolderTree(path),
-            catalog=known,
-            registry=users,
-            sites=sites,
-            workers=len(os.sched_getaffinity(0)),
-        )
+        tree = FolderTree(path)
+        if not any(name.endswith("/") for name in tree.names()):
+            hint = "the folder that has the workflows, or packages/"
+            raise SettingsError(f"{path} is neither registry nor catalogue", hint=hint)
+        workers = len(os.sched_getaffinity(0))
+        return validate(tree, catalog=known, registry=users, sites=sites, workers=workers)
     store, folder = _repository(path)
     onto, branch = store.resolve(base), store.resolve(head)
     try:
@@ -100,6 +100,17 @@ def _judge(
         )
     except EntryError as error:
         return Report.of([Finding.of(error, "pull/refused")])
+
+
+def _catalogue(path: Path) -> FolderTree:
+    from ci.folder_tree import FolderTree
+    from ci.software.catalog import is_catalog
+
+    tree = FolderTree(path)
+    if not is_catalog(tree):
+        hint = "the folder that has packages/"
+        raise SettingsError(f"{path} is no Software Catalogue", hint=hint)
+    return tree
 
 
 def _repository(path: Path) -> tuple[GitStore, str]:

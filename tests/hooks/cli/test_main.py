@@ -138,6 +138,14 @@ def test_validate_judges_what_a_branch_would_change(tmp_path):
     assert "--base" in waas("validate", "--head", "x").stderr
 
 
+def test_validate_refuses_what_is_no_registry(tmp_path):
+    assert waas("validate", str(tmp_path)).returncode == 2
+    seeds = home.seeds()
+    done = waas("validate", str(seeds / "workflow-registry"), "--catalog", str(tmp_path))
+    assert done.returncode == 2
+    assert "is no Software Catalogue" in done.stderr
+
+
 def test_validate_explains_a_rule():
     done = waas("validate", "--explain", "topology/cycle")
     assert done.returncode == 0
