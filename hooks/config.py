@@ -8,27 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ci.errors import SettingsError
+from hooks.builder_choice import BuilderChoice, read_builder_choice
 
 WORKFLOWS = "workflow-registry"
 SOFTWARE = "software-catalog"
 _KEYS = {"database", "listen", "repositories", "builder", "worker"}
-
-
-@dataclass(frozen=True, slots=True)
-class BuilderChoice:
-    """Which image builder to use, and where its base image and tools are."""
-
-    backend: str = "buildx"
-    base: str = "docker-image://docker.io/library/debian:bookworm-slim"
-    apptainer: str = "apptainer"
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +60,16 @@ class Settings:
         return self.home / "results"
 
     @property
+    def signing_key(self) -> Path:
+        """The private key that signs images; only the service opens it."""
+        return self.secrets / "signing"
+
+    @property
+    def signers(self) -> Path:
+        """Whose signatures of images hold: OpenSSH's ``allowed_signers``, ssh-keygen(1)."""
+        return self.home / "allowed_signers"
+
+    @property
     def url(self) -> str:
         """Where the web application answers."""
         return f"http://{self.host}:{self.port}"
@@ -105,7 +106,7 @@ def load(path: Path) -> Settings:
         host=host,
         port=port,
         repositories=_repositories(path, home, data.get("repositories")),
-        builder=_builder(path, data.get("builder") or {}),
+        builder=read_builder_choice(path, data.get("builder") or {}),
         worker=str(data.get("worker", "main")),
     )
 
@@ -129,10 +130,3 @@ def _repositories(path: Path, home: Path, value: Any) -> dict[str, Path]:
     if not isinstance(value, dict) or set(value) != {WORKFLOWS, SOFTWARE}:
         raise SettingsError(f"{path}: repositories: must name {WORKFLOWS} and {SOFTWARE}")
     return {name: home / str(folder) for name, folder in value.items()}
-
-
-def _builder(path: Path, value: Any) -> BuilderChoice:
-    known = set(BuilderChoice.__dataclass_fields__)
-    if not isinstance(value, dict) or set(value) - known:
-        raise SettingsError(f"{path}: builder: must be a mapping with keys of {sorted(known)}")
-    return BuilderChoice(**value)

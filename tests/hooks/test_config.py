@@ -36,6 +36,13 @@ def test_another_database_is_taken_as_it_is(tmp_path):
         ("a: [", "cannot be read"),
         ("repositories: {other: x}", "must name workflow-registry and software-catalog"),
         ("builder: {bakend: x}", "builder: must be a mapping with keys of"),
+        ("builder: {at_once: 0}", "builder: at_once: '0' is not a number of builds"),
+        ("builder: {at_once: true}", "builder: at_once"),
+        ("builder: {time_limit: 4h}", "builder: time_limit: '4h' is not a time"),
+        ("builder: {quota_gb: much}", "builder: quota_gb: 'much' is not a number of gigabytes"),
+        ("builder: {spack: here}", "builder: spack: 'here' is not the absolute path"),
+        ("builder: {registry: {url: 'ftp://x'}}", "builder: registry"),
+        ("builder: {registry: {url: 'http://x', credentials: rel}}", "builder: registry"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, text, words):
@@ -49,3 +56,24 @@ def test_the_environment_names_the_file(tmp_path, monkeypatch):
     path = written(tmp_path, "")
     monkeypatch.setenv("WAAS_CONFIG", str(path))
     assert find_config(None) == path
+
+
+def test_the_builder_is_read_with_its_units(tmp_path):
+    text = """
+builder:
+  backend: buildah
+  spack: /opt/spack
+  at_once: 2
+  time_limit: "01:00:30"
+  quota_gb: 10
+  registry: {url: "http://127.0.0.1:5000", credentials: /etc/waas/registry}
+  environment: {DOCKER_HOST: unix:///run/docker.sock}
+"""
+    choice = load(written(tmp_path, text)).builder
+    assert (choice.backend, choice.at_once, choice.time_limit) == ("buildah", 2, 3630.0)
+    assert choice.quota_gb == 10.0
+    assert choice.spack == Path("/opt/spack")
+    assert choice.registry is not None
+    assert choice.registry.repository == "hpcwaas/images"
+    assert choice.registry.credentials == Path("/etc/waas/registry")
+    assert choice.environment == {"DOCKER_HOST": "unix:///run/docker.sock"}
