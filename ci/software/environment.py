@@ -36,7 +36,10 @@ _EASYCONFIG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\.eb", re.ASCII)
 class SoftwareEnvironment:
     """What a step needs: package names, requirement lines, specs, easyconfig names.
 
-    ``post_install`` and ``env_script`` are paths inside the step's folder, or empty.
+    A requirement line may end in hashes, as pip writes them: ``name==1.0 --hash=sha256:…``; then
+    all of them do. ``pip_lock`` says that ``pip`` is a complete, pinned list, so that nothing is
+    to be resolved. ``post_install`` and ``env_script`` are paths inside the step's folder, or
+    empty.
     """
 
     apt: tuple[str, ...] = ()
@@ -45,6 +48,7 @@ class SoftwareEnvironment:
     easybuild: tuple[str, ...] = ()
     post_install: str = ""
     env_script: str = ""
+    pip_lock: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain JSON values, in declaration order."""
