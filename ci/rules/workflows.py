@@ -126,6 +126,23 @@ class SmokeTestInputs(WorkflowRule):
             yield self.on(path, f"smoke_test: {error.message}", error.hint)
 
 
+class UnknownTestedStep(WorkflowRule):
+    """The steps that ``waas.yaml`` lists under ``images`` are steps of the workflow.
+
+    The tests below a name are run in the image of the step of this name, so under a wrong name they
+    would never be run at all. Correct the name, or take the entry away if the step is gone.
+    """
+
+    id = "workflow/unknown-tested-step"
+
+    def check(self, subject: Workflow) -> Iterator[Finding]:
+        """Look every name up."""
+        for place in subject.settings.image_places:
+            if place.text not in subject.steps:
+                message = f"workflow {subject.name} has no step {place.text[:80]!r}"
+                yield self.at(place, message, nearest(place.text, subject.steps))
+
+
 class NoMaintainers(WorkflowRule):
     """Somebody is named in ``waas.yaml`` who can be asked about the workflow.
 
@@ -160,5 +177,6 @@ RULES = (
     InvalidSettings,
     UnknownSite,
     SmokeTestInputs,
+    UnknownTestedStep,
     NoMaintainers,
 )
