@@ -1,42 +1,13 @@
 import threading
-from pathlib import Path
 
 import pytest
+from store_images import make_image as image
+from store_images import publish_image as publish
 
-from builder.store import Image, ImageStore
+from builder.store import ImageStore
 from ci.errors import EntryError, SettingsError
-from ci.target import Target
 
 KEY, OTHER = "a" * 64, "b" * 64
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ImageStore:
-    return ImageStore(tmp_path / "images")
-
-
-def image(key: str = KEY, scope: str = "main", created: str = "2026-01-01") -> Image:
-    return Image(
-        key=key,
-        digest="sha256:1",
-        oci_digest="sha256:2",
-        base_digest="sha256:3",
-        workflow="example",
-        step="hello",
-        target=Target(microarchitecture="zen3"),
-        environment={"apt": ["hello"]},
-        created=created,
-        size=3,
-        duration=1.5,
-        builder="hpcwaas 1 fake",
-        scope=scope,
-    )
-
-
-def publish(store: ImageStore, wanted: Image, content: str = "SIF") -> Image:
-    part = store.begin(wanted.key)
-    (part / "image.sif").write_text(content)
-    return store.publish(part, wanted)
 
 
 def test_a_published_image_is_found_as_it_was(store: ImageStore) -> None:
