@@ -1,0 +1,28 @@
+"""Debian packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from builder.recipe.model import Cache, Run
+from builder.recipe.quoting import script
+from ci.target import Target
+
+
+def apt(packages: Sequence[str], target: Target) -> Run:
+    """Return the step that installs packages.
+
+    No code of contributors runs in it, so all builds of a platform share its caches.
+
+    Raises:
+        EntryError: a name cannot be quoted.
+    """
+    platform = target.platform.replace("/", "-")
+    caches = tuple(
+        Cache(f"{name}-{platform}", folder, scoped=False, sharing="locked")
+        for name, folder in (
+            ("apt-archives", "/var/cache/apt"),
+            ("apt-lists", "/var/lib/apt/lists"),
+        )
+    )
+    return Run(script("apt", packages=tuple(packages)), ("aptsources", "aptconf", "ca"), caches)

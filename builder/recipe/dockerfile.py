@@ -1,0 +1,81 @@
+"""Recipes in BuildKit's language (https://docs.docker.com/reference/dockerfile/). Pure.
+
+The base image is called ``base`` and given by whoever builds, so a recipe names no registry; a
+line ``# syntax=`` would fetch a parser from one, and BuildKit's own is enough. Secrets are mounted
+where they were given, so the same recipe works where none is needed. Folders of the build context
+are ``step``, ``catalog`` and ``spack``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from builder.recipe.model import IMAGE, SECRETS, Copy, Env, Label, Recipe, Run, Stage, Step
+from builder.recipe.quoting import quote_exec
+
+TEST = "test"
+# A line that is not the end of a command: it takes no `;` when lines are joined.
+_GOES_ON = re.compile(r"(; (then|do)|^ *else|\{|\(|\||&&)$")
+_PRIVATE = frozenset({"pipconf"})  # it may hold a password; apt and users need the others
+
+
+def dockerfile(recipe: Recipe, cache_scope: str) -> str:
+    """Return the text of a recipe with the caches of a scope, ``main`` or ``pull-<n>``."""
+    lines = []
+    for stage in recipe.stages:
+        lines += [*_stage(stage, recipe.epoch, cache_scope), ""]
+    if recipe.tests:
+        lines += _stage(Stage(TEST, recipe.checks, base=IMAGE), recipe.epoch, cache_scope)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _stage(stage: Stage, epoch: int, scope: str) -> Iterator[str]:
+    yield f"FROM {stage.base} AS {stage.name}"
+    yield f"ARG SOURCE_DATE_EPOCH={epoch}"
+    user = "root"
+    for step in stage.steps:
+        if isinstance(step, Run) and step.user != user:
+            user = step.user
+            yield f"USER {user}"
+        yield _step(step, scope)
+    if user != "root" and stage.name != TEST:
+        yield "USER root"
+
+
+def _step(step: Step, scope: str) -> str:
+    match step:
+        case Run():
+            return _run(step, scope)
+        case Copy():
+            options = [f"--from={step.stage}"] if step.stage else []
+            options += [f"--chown={step.owner}"] if step.owner else []
+            return " ".join(["COPY", *options, f"[{_exec(step.source)}, {_exec(step.target)}]"])
+        case Env():
+            return f"ENV {step.name}={step.value}"
+        case Label():
+            return f"LABEL {_exec(step.name)}={_exec(step.value)}"
+
+
+def _exec(value: str) -> str:
+    return quote_exec(value)
+
+
+def _run(run: Run, scope: str) -> str:
+    options = [] if run.network else ["--network=none"]
+    for name in run.secrets:
+        mode = "" if name in _PRIVATE else ",mode=0444"
+        options.append(f"--mount=type=secret,id={name},target={SECRETS[name]}{mode}")
+    for cache in run.caches:
+        place = f"id={cache.identity(scope)},target={cache.folder},sharing={cache.sharing}"
+        options.append(f"--mount=type=cache,{place}")
+    first, *rest = [*options, *_joined(run.lines)]
+    return " \\\n    ".join([f"RUN {first}", *rest])
+
+
+def _joined(lines: tuple[str, ...]) -> Iterator[str]:
+    """One command of several lines; BuildKit takes the line breaks out."""
+    *before, last = lines
+    for line in before:
+        yield line if _GOES_ON.search(line) else f"{line};"
+    yield last
