@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -24,17 +26,22 @@ class Journal:
     def write(self, subject: str, key: str, text: str, level: int = INFO) -> None:
         """Add a line, or many; the same key adds nothing a second time."""
         lines = text.splitlines() or [""]
+        self.write_lines(subject, ((f"{key}#{i}", line, level) for i, line in enumerate(lines)))
+
+    def write_lines(self, subject: str, lines: Iterable[tuple[str, str, int]]) -> None:
+        """Add lines (key, text, level) in one transaction; a known key adds nothing."""
         rows = [
             {
                 "subject": subject,
-                "key": f"{key}#{i}"[:300],
+                "key": key[:300],
                 "level": level,
-                "content": line[:LONGEST_LINE],
+                "content": line[:LONGEST_LINE].replace("\0", "\N{REPLACEMENT CHARACTER}"),
             }
-            for i, line in enumerate(lines)
+            for key, line, level in lines
         ]
-        with self._database.session() as session:
-            session.execute(self._insert(LogLine).on_conflict_do_nothing(), rows)
+        if rows:
+            with self._database.session() as session:
+                session.execute(self._insert(LogLine).on_conflict_do_nothing(), rows)
 
     def read(
         self, subject: str, *, start: int = 0, size: int = -1, levels: int = 0
@@ -50,3 +57,17 @@ class Journal:
             total = session.scalar(select(func.count()).select_from(LogLine).where(condition)) or 0
             found = session.scalars(query.limit(size if size >= 0 else 10_000))
             return list(found), total
+
+    def after(self, subject: str, number: int, *, size: int = 1_000) -> list[LogLine]:
+        """The lines of all levels that follow the line ``number`` (0: from the first on).
+
+        For readers that come again and again: it costs the same however long the log is.
+        """
+        query = (
+            select(LogLine)
+            .where(LogLine.subject == subject, LogLine.number > number)
+            .order_by(LogLine.number)
+            .limit(size)
+        )
+        with self._database.session() as session:
+            return list(session.scalars(query))

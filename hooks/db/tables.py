@@ -82,22 +82,52 @@ class PullRequest(Base):
 
 
 class Build(Base):
-    """One attempt at an image. ``state``: PENDING STARTED BUILDING CONVERTING FINISHED FAILED."""
+    """One attempt at an image.
+
+    ``state``: PENDING STARTED BUILDING CONVERTING, then FINISHED FAILED CANCELLED, which are final.
+    ``active`` is ``<scope>:<key>`` until then, so that one attempt at an image goes on at a time.
+    ``workflow``, ``step``, ``commit``, ``catalog_commit``, ``target`` say what the image is of, and
+    ``key`` what was asked for; ``image`` and ``digest`` what answers it. ``runner`` is the flow
+    that makes it, ``runs`` how often that began (once more after each kill). A lower ``priority``
+    goes first. ``started_at`` is when building began: never, for an image that was there.
+    """
 
     __tablename__ = "builds"
     id: Mapped[str] = mapped_column(String(80), primary_key=True)
-    workflow: Mapped[str] = mapped_column(String(200))
+    workflow: Mapped[str] = mapped_column(String(200), index=True)
     step: Mapped[str] = mapped_column(String(200))
     commit: Mapped[str] = mapped_column(String(40))
-    site: Mapped[str] = mapped_column(String(100))
+    catalog_commit: Mapped[str] = mapped_column(String(40), default="")
+    site: Mapped[str] = mapped_column(String(100), default="")
+    target: Mapped[dict[str, Any]] = mapped_column(default=dict)
     scope: Mapped[str] = mapped_column(String(40))
-    key: Mapped[str] = mapped_column(String(64), default="")
-    state: Mapped[str] = mapped_column(String(20), default="PENDING")
+    key: Mapped[str] = mapped_column(String(64), default="", index=True)
+    active: Mapped[str | None] = mapped_column(String(110), unique=True, default=None)
+    force: Mapped[bool] = mapped_column(default=False)
+    priority: Mapped[int] = mapped_column(default=3)
+    runner: Mapped[str] = mapped_column(String(120), default="")
+    runs: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(20), default="PENDING", index=True)
     reused: Mapped[bool] = mapped_column(default=False)
     message: Mapped[str] = mapped_column(Text, default="")
+    image: Mapped[str] = mapped_column(String(64), default="")
     digest: Mapped[str] = mapped_column(String(80), default="")
-    started_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    started_at: Mapped[datetime | None] = mapped_column(default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class BuildAsker(Base):
+    """Who wants a build: ``pull:<repository>:<number>:<revision>``, ``merge:…``, ``user:<name>``.
+
+    ``withdrawn_at`` is set when they no longer do.
+    """
+
+    __tablename__ = "build_askers"
+    build: Mapped[str] = mapped_column(ForeignKey("builds.id"), primary_key=True)
+    asker: Mapped[str] = mapped_column(String(250), primary_key=True, index=True)
+    asked_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class Deployment(Base):

@@ -18,7 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import dbos._serialization as dbos_serialization
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+)
 from sqlalchemy.exc import OperationalError
 
 from ci.errors import EntryError, SettingsError, SiteError, WaasError
@@ -37,6 +43,13 @@ Body = Callable[["Flow", dict[str, Any]], dict[str, Any] | None]
 
 class Cancelled(Exception):  # noqa: N818 not an error
     """A user asked for the flow to end; its body cleans up and returns."""
+
+
+class Stopping(BaseException):
+    """This process is to end: the step that raises it is not recorded and runs again elsewhere.
+
+    For long steps only, so that a stop does not have to wait for them.
+    """
 
 
 def _refuse_pickle(_self: Any, _data: Any) -> Any:
@@ -209,9 +222,20 @@ class Engine:
             )
         self._takeover.watch()
 
-    def start(self, flow: str, payload: dict[str, Any], *, id: str) -> None:  # noqa: A002
-        """Enqueue a flow. The same id is only ever run once, however often this is called."""
-        with SetWorkflowID(id):
+    def start(
+        self,
+        flow: str,
+        payload: dict[str, Any],
+        *,
+        id: str,  # noqa: A002
+        priority: int | None = None,
+    ) -> None:
+        """Enqueue a flow. The same id is only ever run once, however often this is called.
+
+        ``priority``: of those that wait for a limit, the lowest goes first, from 1 on, and the
+        oldest of equals. Where flows have priorities all must: none goes ahead of all.
+        """
+        with SetWorkflowID(id), SetEnqueueOptions(priority=priority):
             DBOS.enqueue_workflow(flow, _REGISTERED[flow].run, payload)
 
     def cancel(self, id: str) -> None:  # noqa: A002
@@ -222,6 +246,10 @@ class Engine:
         """The engine's word for where a flow is, None if it does not know the id."""
         status = DBOS.get_workflow_status(id)
         return status.status if status else None
+
+    def ended(self, id: str) -> bool:  # noqa: A002
+        """Whether a flow is known, and nothing more will happen in it."""
+        return self.state(id) not in {None, "ENQUEUED", "PENDING", "DELAYED"}
 
     def steps(self, id: str) -> list[str]:  # noqa: A002
         """The names of a flow's recorded steps, in order."""
