@@ -31,6 +31,7 @@ ENVIRONMENT_FILES = (
     "spack.yaml",
     "spack.yml",
     "requirements.txt",
+    "requirements.lock",
 )
 SCRIPTS = ("post_inst.sh", "env.sh")
 

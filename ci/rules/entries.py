@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ci.errors import EntryError
 from ci.located import Located
 from ci.registry import Registry, Step
-from ci.software.environment import REQUIREMENTS, requirement_lines
+from ci.software.requirements import LOCK, REQUIREMENTS, parse_requirement, requirement_lines
 from ci.spack.specs import Spec, parse_spec
 
 if TYPE_CHECKING:
@@ -27,14 +27,17 @@ def entries(registry: Registry, step: Step, kind: str) -> tuple[Located, ...]:
 
 def _entries(registry: Registry, step: Step, kind: str) -> Iterator[Located]:
     with suppress(EntryError):
-        if not getattr(step.environment, kind):
+        environment = step.environment
+        if not getattr(environment, kind) and not (kind == "pip" and environment.pip_lock):
             return
         for name in step.environment_files:
             path = f"{step.path}/{name}"
+            if name == LOCK:
+                continue  # it repeats the others, with everything that they need
             if name == REQUIREMENTS:
                 text = registry.tree.read(path).decode() if kind == "pip" else ""
-                for line, column, value in requirement_lines(text):
-                    yield Located(value, path, line, column, text=value)
+                for line in requirement_lines(text):
+                    yield Located(line.text, path, line.line, line.column, text=line.text)
             else:
                 yield from _listed(registry.document(path), kind)
 
@@ -64,13 +67,9 @@ def requirements(registry: Registry, step: Step) -> tuple[tuple[Located, Require
 
 
 def _requirements(registry: Registry, step: Step) -> Iterator[tuple[Located, Requirement]]:
-    places = entries(registry, step, "pip")
-    if places:
-        from packaging.requirements import InvalidRequirement, Requirement
-
-        for place in places:
-            with suppress(InvalidRequirement):  # another rule's finding
-                yield place, Requirement(place.text)
+    for place in entries(registry, step, "pip"):
+        with suppress(EntryError):  # another rule's finding
+            yield place, parse_requirement(place.text).requirement
 
 
 def inside(registry: Registry, place: Located, column: int) -> Located:

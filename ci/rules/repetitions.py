@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,12 +12,12 @@ from ci.registry import Registry, Step
 from ci.rules.base import StepRule
 from ci.rules.entries import entries, inside, requirements, specs
 from ci.software.pip_versions import can_be_met
+from ci.software.requirements import project_key
 from ci.spack.specs import Spec
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_SEPARATORS = re.compile(r"[-_.]+")  # alike in names of projects (PEP 503)
 _MOST = 20  # entries of one name that are compared
 
 
@@ -117,7 +116,7 @@ def _named(registry: Registry, step: Step) -> Iterator[_Named]:
     for place, requirement in requirements(registry, step):
         # Markers choose between requirements, and one that nothing meets is a finding by itself.
         if requirement.marker is None and can_be_met(requirement.specifier):
-            key = ("pip", _SEPARATORS.sub("-", requirement.name).lower())
+            key = ("pip", project_key(requirement.name))
             yield _Named(key, place, requirement, _requirements_exclude)
 
 

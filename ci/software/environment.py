@@ -2,7 +2,7 @@
 
 Read are ``eflows4hpc.yaml|yml`` (keys ``apt``, ``pip``, ``spack: {specs: …}`` and ours,
 ``easybuild``), ``spack.yaml|yml`` (https://spack.readthedocs.io, key ``spack: {specs: …}``),
-``requirements.txt`` (https://pip.pypa.io, requirement specifiers only), ``post_inst.sh`` and
+``requirements.txt`` or ``requirements.lock`` (``ci.software.requirements``), ``post_inst.sh`` and
 ``env.sh``. Pure: text in, values out. Each value is a stranger's string until its pattern has
 been checked; what is not understood is an error, never left out.
 """
@@ -18,11 +18,18 @@ from typing import NamedTuple
 import yaml
 
 from ci.errors import EntryError
+from ci.software.pip_entries import (
+    Place,
+    check_hashes,
+    read_lock,
+    read_requirement,
+    requirement_items,
+    text_of,
+)
+from ci.software.requirements import LOCK, REQUIREMENTS, PipRequirement
 
 POST_INSTALL = "post_inst.sh"
 ENV_SCRIPT = "env.sh"
-REQUIREMENTS = "requirements.txt"
-MAX_BYTES = 256 * 1024  # the public registry's largest such file has 1 KiB
 MAX_ENTRY = 4000  # characters; a spec with a list of applications has 200
 
 # Debian Policy 5.6.1 (package names) and 5.6.12 (versions). A last "-" is apt's word for "remove".
@@ -55,25 +62,17 @@ class SoftwareEnvironment:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-class _Place(NamedTuple):
-    """Where a value stands, for the message; line and column count from 1."""
-
-    path: str
-    line: int = 0
-    column: int = 0
-
-    def error(self, message: str, *, hint: str = "") -> EntryError:
-        return EntryError(message, path=self.path, line=self.line, column=self.column, hint=hint)
-
-
 class _Item(NamedTuple):
     kind: str
     value: str
-    place: _Place
+    place: Place
 
 
 def read_environment(files: Mapping[str, bytes], path: str) -> SoftwareEnvironment:
     """Read the software environment out of a step's files.
+
+    Where there is a ``requirements.lock``, ``pip`` is what it lists, whatever the other files say:
+    that these agree with it is for a rule to judge.
 
     Args:
         files: relative path inside the step's folder → content.
@@ -83,16 +82,29 @@ def read_environment(files: Mapping[str, bytes], path: str) -> SoftwareEnvironme
         EntryError: with file, line and column of the first thing that is wrong.
     """
     found: dict[str, dict[str, None]] = {kind: {} for kind in _CHECKS}  # ordered sets
+    asked: list[tuple[PipRequirement, Place]] = []
     for item in _items(files, path):
         if any(not character.isprintable() for character in item.value):
-            raise item.place.error(f"a control character in the {item.kind} entry {item.value!r}")
-        if len(item.value) > MAX_ENTRY:
+            raise item.place.error(
+                f"a control character in the {item.kind} entry {item.value[:80]!r}"
+            )
+        if item.kind == "pip":
+            asked.append((read_requirement(item.value, item.place), item.place))
+        elif len(item.value) > MAX_ENTRY:
             raise item.place.error(f"longer than {MAX_ENTRY} characters")
-        found[item.kind][_CHECKS[item.kind](item.value, item.place)] = None
+        else:
+            found[item.kind][_CHECKS[item.kind](item.value, item.place)] = None
+    check_hashes(asked)
+    locked = read_lock(files[LOCK], f"{path}/{LOCK}") if LOCK in files else None
+    needed = [requirement for requirement, _ in asked] if locked is None else locked
     return SoftwareEnvironment(
-        **{kind: tuple(values) for kind, values in found.items()},
+        apt=tuple(found["apt"]),
+        pip=tuple(dict.fromkeys(map(str, needed))),
+        spack=tuple(found["spack"]),
+        easybuild=tuple(found["easybuild"]),
         post_install=POST_INSTALL if POST_INSTALL in files else "",
         env_script=ENV_SCRIPT if ENV_SCRIPT in files else "",
+        pip_lock=locked is not None,
     )
 
 
@@ -101,10 +113,10 @@ def _items(files: Mapping[str, bytes], path: str) -> Iterator[_Item]:
         name = _only_spelling(files, path, stem)
         if name:
             where = f"{path}/{name}"
-            yield from _document(_text(files[name], where), where, keys)
+            yield from _document(text_of(files[name], where), where, keys)
     if REQUIREMENTS in files:
-        where = f"{path}/{REQUIREMENTS}"
-        yield from _requirement_lines(_text(files[REQUIREMENTS], where), where)
+        for value, place in requirement_items(files[REQUIREMENTS], f"{path}/{REQUIREMENTS}"):
+            yield _Item("pip", value, place)
 
 
 def _only_spelling(files: Mapping[str, bytes], path: str, stem: str) -> str:
@@ -114,16 +126,6 @@ def _only_spelling(files: Mapping[str, bytes], path: str, stem: str) -> str:
             f"both {names[0]} and {names[1]} are there", path=path, hint="keep one of them"
         )
     return names[0] if names else ""
-
-
-def _text(content: bytes, path: str) -> str:
-    if len(content) > MAX_BYTES:
-        raise EntryError(f"larger than {MAX_BYTES // 1024} KiB", path=path)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise EntryError("not UTF-8 text", path=path, line=line) from None
 
 
 _Reader = Callable[[str, yaml.Node, str], Iterator[_Item]]
@@ -150,7 +152,7 @@ def _compose(text: str, path: str) -> yaml.Node | None:
         root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = _Place(path, mark.line + 1, mark.column + 1) if mark else _Place(path)
+        place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
         raise place.error(f"not valid YAML: {error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -160,7 +162,7 @@ def _compose(text: str, path: str) -> yaml.Node | None:
     return root
 
 
-def _pairs(node: yaml.Node, path: str, what: str) -> Iterator[tuple[str, yaml.Node, _Place]]:
+def _pairs(node: yaml.Node, path: str, what: str) -> Iterator[tuple[str, yaml.Node, Place]]:
     if not isinstance(node, yaml.MappingNode) or node.tag != "tag:yaml.org,2002:map":
         raise _place(node, path).error(f"{what} must be a mapping (lines of `key: value`)")
     seen: set[str] = set()
@@ -195,20 +197,7 @@ def _specs(key: str, node: yaml.Node, path: str) -> Iterator[_Item]:
         yield from (_Item(key, item.value, item.place) for item in _list("specs", value, path))
 
 
-def _requirement_lines(text: str, path: str) -> Iterator[_Item]:
-    for number, column, value in requirement_lines(text):
-        yield _Item("pip", value, _Place(path, number, column))
-
-
-def requirement_lines(text: str) -> Iterator[tuple[int, int, str]]:
-    """The requirements of a ``requirements.txt`` with line and column, both from 1."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        value = re.sub(r"(^|\s)#.*$", "", line).strip()  # pip's rule for comments
-        if value:
-            yield number, len(line) - len(line.lstrip()) + 1, value
-
-
-def _string(node: yaml.Node, place: _Place, what: str) -> str:
+def _string(node: yaml.Node, place: Place, what: str) -> str:
     if not isinstance(node, yaml.ScalarNode) or node.tag != "tag:yaml.org,2002:str":
         raise place.error(f"{what} must be text", hint="put it in quotes if it is a name")
     return str(node.value)
@@ -218,11 +207,11 @@ def _is_null(node: yaml.Node) -> bool:
     return bool(node.tag == "tag:yaml.org,2002:null")
 
 
-def _place(node: yaml.Node, path: str) -> _Place:
-    return _Place(path, node.start_mark.line + 1, node.start_mark.column + 1)
+def _place(node: yaml.Node, path: str) -> Place:
+    return Place(path, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _apt(value: str, place: _Place) -> str:
+def _apt(value: str, place: Place) -> str:
     if not _APT.fullmatch(value):
         raise place.error(
             f"{value!r} is no Debian package name", hint="`name` or `name=version`, in lower case"
@@ -230,40 +219,20 @@ def _apt(value: str, place: _Place) -> str:
     return value
 
 
-def _pip(value: str, place: _Place) -> str:
-    if value.startswith("-"):
-        raise place.error(
-            f"pip options are not supported: {value!r}", hint="one requirement per line"
-        )
-    from packaging.requirements import InvalidRequirement, Requirement  # takes 20 ms
-
-    try:
-        requirement = Requirement(value)
-    except InvalidRequirement as error:
-        reason = str(error).splitlines()[0]
-        raise place.error(f"{value!r} is no pip requirement: {reason}") from None
-    if requirement.url:
-        raise place.error(
-            f"{requirement.name!r} comes from a URL or a file", hint="name a released version"
-        )
-    return str(requirement)
-
-
-def _spack(value: str, place: _Place) -> str:
+def _spack(value: str, place: Place) -> str:
     if not _SPACK.fullmatch(value):
         raise place.error(f"{value!r} is no Spack spec", hint="`name@version +variant key=value`")
     return " ".join(value.split())
 
 
-def _easybuild(value: str, place: _Place) -> str:
+def _easybuild(value: str, place: Place) -> str:
     if not _EASYCONFIG.fullmatch(value):
         raise place.error(f"{value!r} is no easyconfig's file name", hint="`name-version….eb`")
     return value
 
 
-_CHECKS: Mapping[str, Callable[[str, _Place], str]] = {
+_CHECKS: Mapping[str, Callable[[str, Place], str]] = {
     "apt": _apt,
-    "pip": _pip,
     "spack": _spack,
     "easybuild": _easybuild,
 }

@@ -36,6 +36,7 @@ GOOD = {
     "eflows4hpc": [
         "apt: [python3, g++, libc6=2.36-9]",
         "pip: ['numpy==2.2.6', 'a[b]>=1; python_version < \"4\"']",
+        f"pip: ['six==1.17.0 --hash=sha256:{64 * 'a'}']",
         "spack: {specs: [gromacs@2024.2 +mpi]}\neasybuild: [mpi4py-3.1.6-gompi-2023a.eb]",
         "apt:",
         "",
