@@ -233,7 +233,7 @@ class ImageStore:
         scopes = self._answering(checked_scope(scope))
         found: dict[str, Image] = {}
         for there, key in self._known.candidates(software_key, scopes):
-            image = self._read(key, there)
+            image = self._met(key, there)
             if image is None:
                 self._forget(key, there)
             elif image.software_key == software_key:
@@ -242,6 +242,9 @@ class ImageStore:
 
     def _answering(self, scope: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys((scope, MAIN)))
+
+    def _met(self, key: str, there: str) -> Image | None:
+        return self._read(key, there)
 
     def _forget(self, key: str, scope: str) -> None:
         with self._known.change(scope) as note:
