@@ -17,6 +17,11 @@ from builder.secrets import detect_secrets
 from builder.settings import BuilderSettings, resolve_base
 from builder.store import ImageStore
 from ci.errors import SettingsError, SiteError, WaasError
+from hooks.builds import flow as build_flow
+from hooks.builds import service as build_service
+from hooks.builds.records import BuildRecords
+from hooks.builds.service import Builds
+from hooks.builds.spec import Requests
 from hooks.config import Settings
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.user_keys import UserKeys
@@ -27,7 +32,6 @@ from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.handler import Dispatcher
 from hooks.dispatch.pulls import PullRequests
-from hooks.dispatch.records import BuildRecords
 from hooks.engine import Engine
 from hooks.executions import flow as execution_flow
 from hooks.executions.effects import ExecutionEffects
@@ -45,7 +49,6 @@ log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 30.0
 MAILBOX_SECONDS = 0.1
-BUILDS_AT_ONCE = 1  # per worker: an image build uses all cores
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Waas:
     connections: Connections
     ssh_keys: UserKeys
     images: ImageStore
+    builds: Builds
     engine: Engine
     dispatcher: Dispatcher
     executions: Executions
@@ -121,6 +125,8 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
     connections = Connections(store.read)
     engine = Engine(settings.database, executor=worker or settings.worker)
     published = PublishedWorkflows(forges)
+    ready = _ImagesWhenReady(settings)
+    builds = Builds(BuildRecords(database, journal), engine, ready, Requests(forges))
     executions = Executions(database, engine, published.plan_execution, published.may_run)
     waas = Waas(
         settings=settings,
@@ -134,24 +140,25 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
         connections=connections,
         ssh_keys=UserKeys(database, store),
         images=ImageStore(settings.images),
+        builds=builds,
         engine=engine,
-        dispatcher=Dispatcher(forges, pulls, engine),
+        dispatcher=Dispatcher(forges, pulls, engine, builds),
         executions=executions,
         webhook_secret=_webhook_secret(settings.secrets / WEBHOOK_SECRET),
     )
-    _register(waas)
+    _register(waas, ready)
     return waas
 
 
-def _register(waas: Waas) -> None:
+def _register(waas: Waas, images: _ImagesWhenReady) -> None:
     """Make the flows known to the engine, over their effects."""
     settings, database, journal = waas.settings, waas.database, waas.journal
     dispatch = DispatchEffects(
         forges=waas.forges,
         pulls=waas.pulls,
         sites=waas.sites,
-        images=_ImagesWhenReady(settings),
-        builds=BuildRecords(database, journal),
+        images=images,
+        builds=waas.builds,
         deployments=Deployments(database, journal, waas.connections),
         work=settings.work,
     )
@@ -167,7 +174,8 @@ def _register(waas: Waas) -> None:
     engine = waas.engine
     engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
     engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
-    engine.register(flows.BUILD, partial(flows.run_build, dispatch), at_once=BUILDS_AT_ONCE)
+    make = partial(build_flow.run_build, waas.builds)
+    engine.register(build_service.FLOW, make, at_once=settings.builder.at_once)
     engine.register(flows.DEPLOYMENT, partial(flows.run_deployment, dispatch))
     engine.register(execution_flow.FLOW, partial(execution_flow.run_execution, running))
 
@@ -188,6 +196,7 @@ class Worker:
         waas = self._waas
         waas.engine.launch()
         waas.executions.resume_accepted()
+        waas.builds.resume()
         for name, loop in (
             ("inbox", lambda: waas.inbox.run(waas.dispatcher.handle)),
             ("mailboxes", self._take_mail),
@@ -199,6 +208,7 @@ class Worker:
         """Stop at once; what is unfinished goes on at the next start."""
         self._stop.set()
         self._waas.inbox.stop()
+        self._waas.builds.stop()
         self._waas.engine.stop()
         self._waas.connections.close()
 
@@ -217,6 +227,7 @@ class Worker:
         while True:
             try:
                 self._waas.dispatcher.reconcile()
+                self._waas.builds.resume()
             except (WaasError, OSError, SQLAlchemyError) as error:
                 log.warning("reconciling: %s", error)
             if self._stop.wait(RECONCILE_SECONDS):

@@ -6,7 +6,7 @@ Needs nothing but the database, so the command line uses it while no service run
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select, update
@@ -209,30 +209,30 @@ class BuildRecords:
                 f"build {build} was not asked for by {caller.user}",
                 hint="who asked for a build can cancel it, and an operator",
             )
-        return build in self.withdraw([mine], build=build)
+        return build in self.withdraw(mine, build)
 
-    def withdraw(
-        self, askers: Sequence[str], *, pull: str = "", build: str = "", keep: str = ""
-    ) -> list[str]:
-        """Askers want their builds (or this one) no longer; the builds that thereby end.
+    def withdraw(self, asker: str, build: str) -> list[str]:
+        """An asker wants a build no longer; the builds that thereby end."""
+        return self._withdraw(BuildAsker.asker == asker, BuildAsker.build == build)
 
-        ``pull``: all askers of a pull request (``<repository>:<number>``), but for ``keep``.
+    def withdraw_pull(self, pull: str, before: int | None = None) -> list[str]:
+        """A pull request (``<repository>:<number>``) wants none of its builds any longer, or none
+        that revisions ``before`` this one asked for; the builds that thereby end.
         """
-        who: ColumnElement[bool] = BuildAsker.asker.in_(list(askers))
-        if pull:
-            who: ColumnElement[bool] = BuildAsker.asker.startswith(f"pull:{pull}:", autoescape=True)
+        mine = BuildAsker.asker.startswith(f"pull:{pull}:", autoescape=True)
+        query = select(BuildAsker.asker).where(mine, BuildAsker.withdrawn_at.is_(None)).distinct()
+        with self._database.session() as session:
+            found = list(session.scalars(query))
+        old = [a for a in found if before is None or int(a.rpartition(":")[2]) < before]
+        return self._withdraw(BuildAsker.asker.in_(old)) if old else []
+
+    def _withdraw(self, *which: ColumnElement[bool]) -> list[str]:
         active = BuildAsker.build.in_(select(Build.id).where(Build.active.is_not(None)))
-        where = [who, BuildAsker.asker != keep, BuildAsker.withdrawn_at.is_(None), active]
-        if build:
-            where.append(BuildAsker.build == build)
-        query = select(BuildAsker.build).where(*where)
+        where = (*which, BuildAsker.withdrawn_at.is_(None), active)
+        gone = update(BuildAsker).where(*where).values(withdrawn_at=now())
         with self._database.session() as session:
-            if not (left := sorted(set(session.scalars(query)))):
-                return []  # most often, and without a write
-        gone = update(BuildAsker).where(*where[:3], BuildAsker.build.in_(left))
-        with self._database.session() as session:
-            session.execute(gone.values(withdrawn_at=now()))
-        return [name for name in left if self._cancelled(name, UNWANTED, unwanted=True)]
+            left = set(session.scalars(gone.returning(BuildAsker.build)))
+        return [name for name in sorted(left) if self._cancelled(name, UNWANTED, unwanted=True)]
 
     def _cancelled(self, build: str, reason: str, *, unwanted: bool = False) -> bool:
         ended = self._end(build, CANCELLED, reason, {}, unwanted=unwanted)

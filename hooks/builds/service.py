@@ -124,9 +124,9 @@ class Builds:
             self._told_to_end([build])
         return ended
 
-    def unwanted(self, *, pull: str, keep: str = "") -> None:
-        """A pull request (``<repository>:<number>``) wants nothing but what ``keep`` asks for."""
-        self._told_to_end(self.records.withdraw([], pull=pull, keep=keep))
+    def unwanted(self, pull: str, *, before: int | None = None) -> None:
+        """A pull request wants its builds no longer: see ``BuildRecords.withdraw_pull``."""
+        self._told_to_end(self.records.withdraw_pull(pull, before))
 
     def wait(self, builds: Iterable[str]) -> dict[str, Build]:
         """Wait until builds have ended, whoever makes them. Raises ``Stopping``."""

@@ -48,13 +48,24 @@ def _done(row: dict[str, Any], result: dict[str, Any] | None) -> str:
     if result is None:
         return f"{row['action']}, {row['why']}"
     if result.get("error"):
-        return f"FAILED: {result['error']}"
+        return _failed(result)
+    if "digest" not in result:  # asked for, and not waited for yet
+        if result["reused"]:
+            return f"{row['action']}, {row['why']}"
+        return f"building, follow it with: waas builds logs -f {result['build']}"
     return f"{'from the store' if result['reused'] else 'built'}, {result['digest'][:19]}…"
+
+
+def _failed(result: dict[str, Any]) -> str:
+    if result.get("state") == "CANCELLED":
+        return str(result["error"])
+    log = f"; its log: waas builds logs {result['build']}" if result["build"] else ""
+    return f"FAILED: {result['error']}{log}"
 
 
 def _next(number: int, found: Report, builds: Sequence[dict[str, Any]]) -> str:
     if not found.passed:
         return "correct this and push the branch again"
-    if any(build.get("error") for build in builds):
+    if any(build.get("error") and build.get("state") != "CANCELLED" for build in builds):
         return "an image could not be built: correct its software environment and push again"
     return f"#{number} can be merged: git push origin HEAD:main"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.build import BuildRequest, ImageService, Phase
+from builder.build import ImageService
 from builder.store import MAIN
 from ci.dependents import folders_of
 from ci.errors import EntryError, SiteError
@@ -17,12 +17,14 @@ from ci.git.merged_tree import merged
 from ci.pull_request import validate_pull_request
 from ci.registry import Registry
 from ci.report import summary
+from ci.target import Target
 from ci.trees import Tree
+from hooks.builds.service import Builds, outcome
+from hooks.builds.spec import Asker, BuildSpec
 from hooks.config import SOFTWARE, WORKFLOWS
 from hooks.dispatch import comment, needs
 from hooks.dispatch.deployments import Deployments
-from hooks.dispatch.pulls import FAILED, PASSED, PullRequests
-from hooks.dispatch.records import BuildRecords
+from hooks.dispatch.pulls import FAILED, OPEN, PASSED, PullRequests
 from hooks.forges.seams import Forge, Status
 from hooks.sites.directory import SiteDirectory
 
@@ -35,7 +37,7 @@ class DispatchEffects:
     pulls: PullRequests
     sites: SiteDirectory
     images: Callable[[], ImageService]  # transient ``SiteError`` while images cannot be had
-    builds: BuildRecords
+    builds: Builds
     deployments: Deployments
     work: Path
 
@@ -55,7 +57,7 @@ class DispatchEffects:
             found = _with_finding(found, "pull/no-plan", Severity.WARNING, str(error))
         verdict = PASSED if found.passed else FAILED
         values = {"verdict": verdict, "report": found.to_dict(), "plan": {"builds": rows}}
-        wanted = _to_build(rows, head, f"pull-{pull['number']}") if found.passed else []
+        wanted = self._wanted(rows, head, f"pull-{pull['number']}") if found.passed else []
         if not self.pulls.judged(pull["id"], (base, head), values):
             return {"builds": []}
         text = comment.text(pull["number"], head, found, rows)
@@ -118,54 +120,67 @@ class DispatchEffects:
                 )
         touched = {(d["workflow"], d["site"]) for d in deployments}
         rows = [r for r in rows if (r["workflow"], r["site"]) in touched]
-        return {"builds": _to_build(rows, commit, MAIN), "deployments": deployments}
+        return {"builds": self._wanted(rows, commit, MAIN), "deployments": deployments}
 
     def _promote(self, commit: str) -> None:
         """Images that were built for the pull request of exactly this commit become main's."""
         for scope in self.pulls.scopes_of(WORKFLOWS, commit):
             for row in self._plan(self.forges[WORKFLOWS].fetch(commit).tree(commit), scope):
                 if row["action"] == "reuse":
-                    self.images().store.promote(row["key"], scope)
+                    self.images().store.promote(row["image"], scope)
 
-    def build(self, build: dict[str, Any]) -> dict[str, Any]:
-        """Have the image of one step for one site: reuse it or build it."""
-        request = self._request(build)
-        record = self.builds.begin(build)
+    def ask_builds(self, asker: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Ask for images; each gets ``build``, the build to wait for, or ``error``."""
+        asked = []
+        for image in wanted:
+            spec = BuildSpec.from_dict(image["spec"])
+            try:
+                found = self.builds.ask(spec, Asker.flow(asker))
+                asked.append(image | {"build": found.build, "reused": found.there, "error": ""})
+            except EntryError as error:
+                asked.append(image | {"build": "", "reused": False, "error": str(error)})
+        return asked
 
-        def progress(phase: Phase, text: str) -> None:
-            self.builds.progress(record, phase.value, text)
+    def await_builds(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Wait for their ends; each gets what became of it, ``error`` if it failed.
 
-        reused = self.images().plan(request).reuse
-        image = self.images().ensure(request, progress)
-        self.builds.finish(record, image, reused=reused)
-        return {**build, "key": image.key, "digest": image.digest, "reused": reused}
+        Of several that share a build, the first has it built and the others take it.
+        """
+        rows = self.builds.wait({image["build"] for image in asked if image["build"]})
+        results, seen = [], set()
+        for image in asked:
+            row = rows.get(image["build"])
+            became = outcome(row) if row else {}
+            if row and (image["reused"] or row.id in seen):
+                became |= {"reused": True}
+            seen.add(image["build"])
+            results.append(image | became)
+        return results
 
-    def _request(self, build: dict[str, Any]) -> BuildRequest:
-        tree = self.forges[WORKFLOWS].fetch(build["commit"]).tree(build["commit"])
-        registry = Registry(tree)
-        workflow = registry.workflow(build["workflow"])
-        sites = [self.sites.get(build["site"])]
-        for need in needs.image_needs(
-            registry, workflow, sites, build["scope"], self._catalog_files()
-        ):
-            if need.step == build["step"]:
-                return need.request
-        raise EntryError(f"{build['workflow']} has no step {build['step']} at {build['commit']}")
+    def show_builds(self, pull: dict[str, Any], asked: list[dict[str, Any]]) -> None:
+        """Say on the pull request where its builds can be followed.
+
+        One that was pushed to, merged or closed meanwhile does not want them any more.
+        """
+        found = self.pulls.get(pull["id"])
+        name = f"{found.repository}:{found.number}"
+        self.builds.unwanted(name, before=found.revision if found.state == OPEN else None)
+        self._tell_builds(pull, asked, "BUILDING")
 
     def report_builds(self, pull: dict[str, Any], results: list[dict[str, Any]]) -> None:
         """Say on the pull request what became of its builds."""
-        failed = [r for r in results if r.get("error")]
-        pair = (pull["base"], pull["head"])
-        values = {"build_state": FAILED if failed else "FINISHED"}
-        if not self.pulls.judged(pull["id"], pair, values):
+        failed = any(result["error"] for result in results)
+        self._tell_builds(pull, results, FAILED if failed else "FINISHED")
+
+    def _tell_builds(self, pull: dict[str, Any], builds: list[dict[str, Any]], state: str) -> None:
+        plan = self.pulls.get(pull["id"]).plan
+        told = [{name: b[name] for name in b if name != "spec"} for b in builds]
+        values = {"plan": plan | {"results": told}, "build_state": state}
+        if not self.pulls.judged(pull["id"], (pull["base"], pull["head"]), values):
             return
         found = self.pulls.get(pull["id"])
         text = comment.text(
-            pull["number"],
-            pull["head"],
-            Report.from_dict(found.report),
-            found.plan.get("builds", []),
-            results,
+            pull["number"], pull["head"], Report.from_dict(found.report), plan["builds"], told
         )
         self.forges[pull["repository"]].upsert_comment(pull["number"], text)
 
@@ -199,6 +214,10 @@ class DispatchEffects:
         """Record that it cannot be deployed."""
         self.deployments.mark(deployment, "FAILED", reason)
 
+    def _wanted(self, rows: list[dict[str, Any]], commit: str, scope: str) -> list[dict[str, Any]]:
+        catalog = self.forges[SOFTWARE].heads().get("main", "")
+        return _to_build(rows, (commit, catalog), scope)
+
     def _main_of(self, repository: str) -> Tree | None:
         forge = self.forges[repository]
         head = forge.heads().get("main")
@@ -222,13 +241,25 @@ def _with_finding(
     return Report.of([*found.findings, extra])
 
 
-def _to_build(rows: list[dict[str, Any]], commit: str, scope: str) -> list[dict[str, Any]]:
+def _to_build(
+    rows: list[dict[str, Any]], commits: tuple[str, str], scope: str
+) -> list[dict[str, Any]]:
     """The builds that a plan asks for; ``reuse`` and ``share`` are asked too: they are quick, and
     what was true when the plan was made need not be true any more.
     """
-    names = ("workflow", "step", "site", "key")
+    names = ("id", "workflow", "step", "site", "key")
     return [
-        {n: row[n] for n in names}
-        | {"id": f"{row['workflow']}/{row['id']}", "commit": commit, "scope": scope}
+        {name: row[name] for name in names}
+        | {
+            "spec": BuildSpec(
+                workflow=row["owner"],
+                step=row["step"],
+                commit=commits[0],
+                catalog_commit=commits[1],
+                target=Target(**row["target"]),
+                scope=scope,
+                site=row["site"],
+            ).to_dict()
+        }
         for row in rows
     ]

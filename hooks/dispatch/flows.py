@@ -1,4 +1,4 @@
-"""The durable bodies of dispatch: what a pull request, a merge, a build and a deployment run.
+"""The durable bodies of dispatch: what a pull request, a merge and a deployment run.
 
 Only the order lives here; every effect is a method of ``Effects`` and is idempotent.
 """
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ci.errors import WaasError
 from hooks.engine import Flow
 
-PULL_REQUEST, MERGE, BUILD, DEPLOYMENT = "pull-request", "merge", "build", "deployment"
+PULL_REQUEST, MERGE, DEPLOYMENT = "pull-request", "merge", "deployment"
 
 
 class Effects(Protocol):
@@ -22,8 +22,14 @@ class Effects(Protocol):
     def plan_main(self, commit: str) -> dict[str, Any]:
         """What main at this commit needs: ``{"builds": […], "deployments": […]}``."""
 
-    def build(self, build: dict[str, Any]) -> dict[str, Any]:
-        """Have the image of one step for one site: reuse, promote or build it."""
+    def ask_builds(self, asker: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Ask for images; each gets ``build``, the build to wait for, or ``error``."""
+
+    def await_builds(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Wait for their ends; each gets what became of it, ``error`` if it failed."""
+
+    def show_builds(self, pull: dict[str, Any], asked: list[dict[str, Any]]) -> None:
+        """Say on the pull request where its builds can be followed."""
 
     def report_builds(self, pull: dict[str, Any], results: list[dict[str, Any]]) -> None:
         """Say on the pull request what became of its builds."""
@@ -42,35 +48,29 @@ def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None
     """Judge a pull request; then build the images of its steps, apart from those of main."""
     judged = flow.step("judge", effects.judge, pull)
     if judged["builds"]:
-        results = _build_all(flow, judged["builds"])
+        asked = flow.step("ask-builds", effects.ask_builds, flow.id, judged["builds"])
+        flow.step("show-builds", effects.show_builds, pull, asked)
+        results = flow.step("await-builds", effects.await_builds, asked)
         flow.step("report-builds", effects.report_builds, pull, results)
 
 
 def run_merge(effects: Effects, flow: Flow, payload: dict[str, Any]) -> None:
     """Bring the sites in line with main: build what is missing, then deploy, site by site."""
     plan = flow.step("plan", effects.plan_main, payload["commit"])
-    failed = {
-        (result["workflow"], result["site"]): result["error"]
-        for result in _build_all(flow, plan["builds"])
-        if result.get("error")
-    }
+    asked = flow.step("ask-builds", effects.ask_builds, flow.id, plan["builds"])
+    results = flow.step("await-builds", effects.await_builds, asked)
     for deployment in plan["deployments"]:
-        error = failed.get((deployment["workflow"], deployment["site"]))
-        if error:
+        place = (deployment["workflow"], deployment["site"])
+        mine = [r for r in results if (r["workflow"], r["site"]) == place]
+        # what answers may be an image of another key that runs there too
+        images = {result["step"]: result["image"] for result in mine if not result["error"]}
+        deployment = {**deployment, "images": deployment["images"] | images}  # noqa: PLW2901
+        if error := next((r["error"] for r in mine if r["error"]), ""):
             reason = f"an image could not be built: {error}"
             name = f"no-image:{deployment['id']}"
             flow.step(name, effects.deployment_failed, deployment, reason)
         else:
             flow.start_child(DEPLOYMENT, deployment, id=f"{flow.id}:{deployment['id']}")
-
-
-def run_build(effects: Effects, flow: Flow, build: dict[str, Any]) -> dict[str, Any]:
-    """Have one image; a failure is a result, so that the others go on."""
-    try:
-        result: dict[str, Any] = flow.step("build", effects.build, build)
-    except WaasError as error:
-        return {**build, "error": str(error)}
-    return result
 
 
 def run_deployment(effects: Effects, flow: Flow, deployment: dict[str, Any]) -> None:
@@ -83,11 +83,3 @@ def run_deployment(effects: Effects, flow: Flow, deployment: dict[str, Any]) -> 
         flow.step("deploy", effects.deploy, deployment, waiting=waiting)
     except WaasError as error:
         flow.step("failed", effects.deployment_failed, deployment, str(error))
-
-
-def _build_all(flow: Flow, builds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Run each build as a child on the limited queue; in order, since one image may serve many."""
-    children = [
-        flow.start_child(BUILD, build, id=f"{flow.id}:build:{build['id']}") for build in builds
-    ]
-    return [child.result() for child in children]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from hooks.config import WORKFLOWS
@@ -20,11 +20,20 @@ class Starter(Protocol):
         """Enqueue a flow; the same id is only ever run once."""
 
 
+class Wanted(Protocol):
+    """The part of the builds that this needs."""
+
+    def unwanted(self, pull: str, *, before: int | None = None) -> None:
+        """A pull request wants its builds no longer, or those of revisions before this one."""
+
+
 class Dispatcher:
     """Brings pull requests and main in line with what the forges say."""
 
-    def __init__(self, forges: Mapping[str, Forge], pulls: PullRequests, engine: Starter) -> None:
-        self._forges, self._pulls, self._engine = forges, pulls, engine
+    def __init__(
+        self, forges: Mapping[str, Forge], pulls: PullRequests, engine: Starter, builds: Wanted
+    ) -> None:
+        self._forges, self._pulls, self._engine, self._builds = forges, pulls, engine, builds
 
     def handle(self, repository: str, event: dict[str, Any]) -> str:
         """Look at the ref that an event names; the reason if there is nothing to do."""
@@ -42,7 +51,7 @@ class Dispatcher:
         elif branch in heads:
             self._branch(repository, branch, heads, str(event.get("pusher", "")))
         else:
-            self._pulls.closed(repository, branch)
+            self._ended(repository, self._pulls.closed(repository, branch))
         return ""
 
     def reconcile(self) -> None:
@@ -51,12 +60,16 @@ class Dispatcher:
             heads = forge.heads()
             for pull in self._pulls.of(repository, OPEN):
                 if pull.branch not in heads:
-                    self._pulls.closed(repository, pull.branch)
+                    self._ended(repository, self._pulls.closed(repository, pull.branch))
             for branch in heads:
                 self.handle(repository, {"ref": f"{BRANCHES}{branch}"})
 
+    def _ended(self, repository: str, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._builds.unwanted(f"{repository}:{number}")
+
     def _main(self, repository: str, heads: Mapping[str, str]) -> None:
-        self._pulls.merged(repository, heads["main"])
+        self._ended(repository, self._pulls.merged(repository, heads["main"]))
         # what the sites should have depends on both repositories, so each pair is a merge
         mains = {name: forge.heads().get("main", "") for name, forge in self._forges.items()}
         pair = ":".join(mains[name][:20] for name in sorted(mains))
@@ -80,5 +93,6 @@ class Dispatcher:
             "base": base,
             "head": head,
         }
+        self._builds.unwanted(f"{repository}:{pull.number}", before=pull.revision)
         name = f"pull:{repository}:{pull.number}:{pull.revision}"
         self._engine.start(PULL_REQUEST, payload, id=name)

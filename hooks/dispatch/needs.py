@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder.build import BuildRequest, ImageService
-from ci.errors import EntryError
+from builder.build import ImageService
+from builder.request import BuildRequest
 from ci.registry import Registry, Workflow
 from ci.site import Site
 from ci.tosca.graph import steps_of_images
 from ci.trees import Tree
+from hooks.builds.spec import files_of, request_of
+
+__all__ = ["ImageNeed", "content_of", "files_of", "image_needs", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +34,26 @@ def image_needs(
     sites: Iterable[Site],
     scope: str,
     catalog: Mapping[str, bytes],
+    commits: tuple[str, str] = ("", ""),
 ) -> Iterator[ImageNeed]:
-    """The images that a workflow needs, each step once per site."""
+    """The images that a workflow needs, each step once per site.
+
+    ``commits``: where registry and catalogue are from, for the record.
+    """
     names = sorted(set(steps_of_images(workflow.topology).values()))
     for site in sites:
-        for owner, step_name in names:
-            step = registry.workflow(owner).step(step_name)
-            request = BuildRequest(
-                workflow=owner,
-                step=step_name,
-                environment=step.environment,
-                target=site.target,
-                files=step.files,
+        for owner, step in names:
+            request = request_of(
+                registry,
+                owner,
+                step,
+                site.target,
                 scope=scope,
                 catalog=catalog,
+                commit=commits[0],
+                catalog_commit=commits[1],
             )
-            yield ImageNeed(workflow.name, step_name, site.name, request)
+            yield ImageNeed(workflow.name, step, site.name, request)
 
 
 def planned(images: ImageService, needs: Iterable[ImageNeed]) -> list[dict[str, Any]]:
@@ -73,6 +80,7 @@ def planned(images: ImageService, needs: Iterable[ImageNeed]) -> list[dict[str, 
                 "site": need.site,
                 "target": need.request.target.to_dict(),
                 "key": plan.key,
+                "image": plan.image.key if plan.image else "",
                 "action": action,
                 "why": why,
             }
@@ -93,11 +101,3 @@ def content_of(tree: Tree, workflow: str, keys: Iterable[str]) -> str:
     for key in sorted(keys):
         digest.update(f"image {key}\n".encode())
     return digest.hexdigest()
-
-
-def files_of(tree: Tree, limit: int = 50_000_000) -> dict[str, bytes]:
-    """All regular files of a tree. Raises ``EntryError`` beyond ``limit`` bytes."""
-    entries = [entry for entry in tree.entries() if entry.is_file]
-    if sum(entry.size for entry in entries) > limit:
-        raise EntryError(f"the Software Catalogue has more than {limit // 1_000_000} MB of files")
-    return {entry.path: tree.read(entry.path) for entry in entries}

@@ -61,17 +61,20 @@ class PullRequests:
                 setattr(pull, name, value)
             return True
 
-    def merged(self, repository: str, commit: str) -> None:
-        """Main is at this commit: the pull requests with that head are merged."""
-        with self._database.session() as session:
-            for pull in session.scalars(_open(repository).where(PullRequest.head == commit)):
-                pull.state = MERGED
+    def merged(self, repository: str, commit: str) -> list[int]:
+        """Main is at this commit: the pull requests with that head are merged; their numbers."""
+        return self._end(_open(repository).where(PullRequest.head == commit), MERGED)
 
-    def closed(self, repository: str, branch: str) -> None:
-        """The branch is gone."""
+    def closed(self, repository: str, branch: str) -> list[int]:
+        """The branch is gone, and its pull request is closed; their numbers."""
+        return self._end(_open(repository).where(PullRequest.branch == branch), CLOSED)
+
+    def _end(self, query: Any, state: str) -> list[int]:
         with self._database.session() as session:
-            for pull in session.scalars(_open(repository).where(PullRequest.branch == branch)):
-                pull.state = CLOSED
+            found = list(session.scalars(query))
+            for pull in found:
+                pull.state = state
+            return [pull.number for pull in found]
 
     def of(self, repository: str, state: str = OPEN) -> list[PullRequest]:
         """Those in a state, oldest first."""

@@ -185,11 +185,11 @@ def test_a_newer_push_wants_what_it_wants_and_the_older_nothing(builds, engine, 
         builds.ask(wanted, Asker.flow("pull:reg:3:1"))
     builds.ask(others, Asker.flow("pull:reg:31:1"))
     builds.ask(shared, Asker.flow("pull:reg:3:2"))
-    builds.unwanted(pull="reg:3", keep="pull:reg:3:2")
+    builds.unwanted("reg:3", before=2)
     rows, _ = builds.records.page()
     states = {row.step: row.state for row in rows}
     assert states == {"shared": PENDING, "old": CANCELLED, "others": PENDING}
-    builds.unwanted(pull="reg:3")
+    builds.unwanted("reg:3")
     rows, _ = builds.records.page(state=PENDING)
     assert [row.step for row in rows] == ["others"]
 

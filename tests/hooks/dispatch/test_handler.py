@@ -36,12 +36,25 @@ class FakeEngine:
         return [payload for flow, payload in self.flows.values() if flow == name]
 
 
+class FakeBuilds:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int | None]] = []
+
+    def unwanted(self, pull, *, before=None):
+        self.told.append((pull, before))
+
+
 @pytest.fixture
-def parts(tmp_path):
+def builds():
+    return FakeBuilds()
+
+
+@pytest.fixture
+def parts(tmp_path, builds):
     database = Database(f"sqlite:///{tmp_path}/waas.db")
     database.migrate()
     forge, pulls, engine = FakeForge(), PullRequests(database), FakeEngine()
-    return forge, pulls, engine, Dispatcher({REPO: forge}, pulls, engine)
+    return forge, pulls, engine, Dispatcher({REPO: forge}, pulls, engine, builds)
 
 
 def push(dispatcher, branch):
@@ -150,3 +163,18 @@ def test_a_verdict_on_a_head_that_is_gone_is_not_recorded(parts):
     assert pulls.judged(pull.id, (MAIN, A), {"verdict": "PASSED"}) is False
     assert pulls.get(pull.id).verdict == "PENDING"
     assert pulls.judged(pull.id, (MAIN, C), {"verdict": "PASSED"}) is True
+
+
+def test_a_push_a_merge_and_a_close_want_the_builds_of_before_no_longer(parts, builds):
+    forge, _, _, dispatcher = parts
+    for head in (A, B):
+        forge.branches |= {"one": head, "two": C}
+        push(dispatcher, "one")
+    push(dispatcher, "two")
+    assert builds.told[-2:] == [(f"{REPO}:1", 2), (f"{REPO}:2", 1)]
+    forge.branches["main"] = B
+    push(dispatcher, "main")
+    assert (f"{REPO}:1", None) in builds.told
+    del forge.branches["two"]
+    push(dispatcher, "two")
+    assert builds.told[-1] == (f"{REPO}:2", None)

@@ -1,0 +1,126 @@
+"""The order of dispatch: what is asked for, waited for and told, and what a failure keeps back."""
+
+from ci.findings import Report
+from hooks.dispatch import comment
+from hooks.dispatch.flows import DEPLOYMENT, run_merge, run_pull_request
+
+TARGET = {"microarchitecture": "zen3"}
+
+
+class FakeFlow:
+    """Runs each step at once; notes the children."""
+
+    def __init__(self, id):
+        self.id = id
+        self.steps: list[str] = []
+        self.children: dict[str, tuple[str, dict]] = {}
+
+    def step(self, name, act, *args):
+        self.steps.append(name)
+        return act(*args)
+
+    def start_child(self, flow, payload, *, id):
+        self.children[id] = (flow, payload)
+
+
+class FakeEffects:
+    def __init__(self, results=(), deployments=(), allowed=True):
+        self.results, self.deployments, self.allowed = list(results), list(deployments), allowed
+        self.asked_by, self.told, self.failed = [], [], []
+
+    def judge(self, _pull):
+        return {"builds": self.results if self.allowed else []}
+
+    def plan_main(self, _commit):
+        return {"builds": self.results, "deployments": self.deployments}
+
+    def ask_builds(self, asker, wanted):
+        self.asked_by.append(asker)
+        return wanted
+
+    def await_builds(self, asked):
+        return asked
+
+    def show_builds(self, _pull, asked):
+        self.told.append(("shown", len(asked)))
+
+    def report_builds(self, _pull, results):
+        self.told.append(("reported", len(results)))
+
+    def deployment_failed(self, deployment, reason):
+        self.failed.append((deployment["id"], reason))
+
+
+def result(site, error="", image="i" * 64, step="solve"):
+    return {"workflow": "rom", "site": site, "step": step, "error": error, "image": image}
+
+
+def deployment(site):
+    return {"id": f"rom@{site}", "workflow": "rom", "site": site, "images": {"solve": "k" * 64}}
+
+
+def test_a_pull_request_asks_in_its_own_name_and_tells_twice():
+    flow, effects = FakeFlow("pull:reg:3:2"), FakeEffects([result("alpha")])
+    run_pull_request(effects, flow, {})
+    assert effects.asked_by == ["pull:reg:3:2"]
+    assert effects.told == [("shown", 1), ("reported", 1)]
+    assert flow.children == {}
+
+
+def test_one_that_may_not_build_asks_for_nothing():
+    flow, effects = FakeFlow("pull:reg:3:2"), FakeEffects([result("alpha")], allowed=False)
+    run_pull_request(effects, flow, {})
+    assert flow.steps == ["judge"]
+
+
+def test_a_site_whose_image_failed_keeps_no_other_back():
+    effects = FakeEffects(
+        [result("alpha", error="no package"), result("beta"), result("beta", step="report")],
+        [deployment("alpha"), deployment("beta")],
+    )
+    flow = FakeFlow("merge:x")
+    run_merge(effects, flow, {"commit": "c"})
+    assert effects.failed == [("rom@alpha", "an image could not be built: no package")]
+    assert list(flow.children) == ["merge:x:rom@beta"]
+
+
+def test_what_answers_is_what_is_deployed():
+    """An image of another key that runs there too."""
+    effects = FakeEffects([result("alpha", image="j" * 64)], [deployment("alpha")])
+    flow = FakeFlow("merge:x")
+    run_merge(effects, flow, {"commit": "c"})
+    kind, payload = flow.children["merge:x:rom@alpha"]
+    assert (kind, payload["images"]) == (DEPLOYMENT, {"solve": "j" * 64})
+    assert effects.deployments[0]["images"] == {"solve": "k" * 64}  # the recorded plan stays
+
+
+def row(site="alpha"):
+    names = {"workflow": "rom", "owner": "rom", "step": "solve", "site": site}
+    return names | {"target": TARGET, "action": "build", "why": "no image yet"}
+
+
+def said(**about):
+    asked = {"workflow": "rom", "step": "solve", "site": "alpha", "reused": False, "error": ""}
+    return comment.text(3, "a" * 40, Report.of([]), [row()], [asked | {"build": "b1"} | about])
+
+
+def test_the_comment_says_how_to_follow_a_build_and_what_became_of_it():
+    assert "build, no image yet" in comment.text(3, "a" * 40, Report.of([]), [row()])
+    assert "waas builds logs -f b1" in said()
+    assert "built, sha256:" in said(digest="sha256:" + "1" * 64, state="FINISHED")
+    assert "from the store" in said(digest="sha256:" + "1" * 64, state="FINISHED", reused=True)
+
+
+def test_the_comment_quotes_the_first_error_and_names_the_log():
+    error = "E: Unable to locate package libfoo (did you mean libfoo-dev?)"
+    text = said(error=error, state="FAILED", digest="")
+    assert error in text
+    assert "waas builds logs b1" in text
+    assert "correct its software environment" in text
+
+
+def test_a_cancelled_build_is_nobodys_mistake():
+    text = said(error="cancelled: nobody wants it any more", state="CANCELLED", digest="")
+    assert "cancelled: nobody wants it any more" in text
+    assert "FAILED" not in text
+    assert "correct" not in text
