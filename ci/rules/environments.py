@@ -14,6 +14,7 @@ from ci.located import Located, nearest
 from ci.registry import TOPOLOGY_FOLDERS, Registry, Step
 from ci.rules.base import StepRule
 from ci.rules.entries import entries, requirements
+from ci.software import own_easyconfigs
 from ci.software.pip_entries import read_lock
 from ci.software.requirements import LOCK, PipRequirement, project_key
 from ci.tosca.graph import IMAGE_CREATION
@@ -105,10 +106,11 @@ class UnpinnedRequirement(StepRule):
 
 
 class UnknownEasyconfig(StepRule):
-    """An easyconfig is one of the Software Catalogue: ``packages/<package>/<easyconfig>.eb``.
+    """An easyconfig is one of the Software Catalogue, or one that EasyBuild itself has.
 
-    EasyBuild brings easyconfigs of its own, which are not known here, so this is a warning: look
-    whether the name is right, version and toolchain included.
+    Those of the catalogue are ``packages/<package>/<easyconfig>.eb``. Look whether the name is
+    right, version and toolchain included. It is a warning, since another release of EasyBuild than
+    the one that is known here may have it.
     """
 
     id = "environment/unknown-easyconfig"
@@ -122,11 +124,13 @@ class UnknownEasyconfig(StepRule):
             return
         packages = catalog.packages.values()
         known = {basename(path) for package in packages for path in package.easyconfig_files}
-        for place in places:
-            if place.text not in known:
+        for place in (place for place in places if place.text not in known):
+            own = own_easyconfigs.names()
+            if place.text not in own:
                 near = nearest(place.text, known)
-                hint = near if near.startswith("did") else "right if it is one of EasyBuild's own"
-                message = f"the Software Catalogue has no easyconfig {place.text!r}"
+                near = near if near.startswith("did") else nearest(place.text, own)
+                hint = near if near.startswith("did") else "add it to the catalogue"
+                message = f"neither the catalogue nor EasyBuild has {place.text[:80]!r}"
                 yield self.at(place, message, hint)
 
 
