@@ -59,7 +59,7 @@ def oldest_kernel(content: bytes) -> str:
             if kind == _NT_GNU_ABI_TAG and owner == b"GNU\0" and len(description) >= 16:
                 system, *version = struct.unpack_from(_order(content) + "4I", description)
                 return ".".join(map(str, version)) if system == _LINUX else ""
-    except struct.error:
+    except (struct.error, OverflowError):
         pass  # an offset leads out of the file
     return ""
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-import zstandard
+from backports import zstd
 
 from builder.supply.tar import Source
 from ci.errors import EntryError
@@ -24,14 +24,14 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _MAX_DOCUMENT = 8 << 20  # bytes of an index or a manifest
 _MAX_MEMBERS = 10_000  # of an archive: blobs; an image has at most some hundred
 _MAX_DEPTH = 3  # an index of indexes
-_ZSTD_WINDOW = 1 << 27  # bytes; what zstd itself takes without --long
+_ZSTD_WINDOW_LOG = 27  # 128 MiB, what zstd itself takes without --long
 _INDEXES = frozenset(
     {
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.docker.distribution.manifest.list.v2+json",
     }
 )
-_BROKEN = (OSError, EOFError, zlib.error, zstandard.ZstdError, tarfile.TarError)
+_BROKEN = (OSError, EOFError, zlib.error, zstd.ZstdError, tarfile.TarError)
 
 
 class Layout(Protocol):
@@ -109,9 +109,8 @@ class _Unpacked:
         if head.startswith(b"\x1f\x8b"):
             self._source = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
         elif head == b"\x28\xb5\x2f\xfd":
-            unpack = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-            reader = unpack.stream_reader(stream, read_across_frames=True)
-            self._source = cast("IO[bytes]", reader)
+            options = {int(zstd.DecompressionParameter.window_log_max): _ZSTD_WINDOW_LOG}
+            self._source = cast("IO[bytes]", zstd.ZstdFile(stream, options=options))
         else:
             self._source = stream
         self._plain = self._source is stream

@@ -99,14 +99,15 @@ def debian(files: Mapping[str, bytes]) -> tuple[DebianPackage, ...]:
         if path == DPKG or path.startswith(DPKG_PARTS):
             for stanza in _stanzas(content):
                 status = stanza.get("status", "install ok installed").split()
-                if "package" in stanza and status[-1:] == ["installed"]:
-                    found.add(_debian_package(stanza))
+                package = _debian_package(stanza)
+                if package.name and status[-1:] == ["installed"]:
+                    found.add(package)
     return tuple(sorted(found))
 
 
 def _debian_package(stanza: Mapping[str, str]) -> DebianPackage:
     return DebianPackage(
-        name=_plain(stanza["package"]),
+        name=_plain(stanza.get("package", "")),
         version=_plain(stanza.get("version", "")),
         architecture=_plain(stanza.get("architecture", "")),
         source=_plain(stanza.get("source", "").partition(" ")[0]),
@@ -156,7 +157,8 @@ def spack(lock: bytes) -> tuple[SpackPackage, ...]:
     if not isinstance(specs, dict):
         return ()
     pairs = ((key, spec) for key, spec in specs.items() if isinstance(spec, dict))
-    return tuple(sorted(_spack_package(key, spec) for key, spec in pairs))
+    found = (_spack_package(key, spec) for key, spec in pairs)
+    return tuple(sorted(one for one in found if one.name))
 
 
 def _spack_package(key: str, spec: Mapping[str, Any]) -> SpackPackage:
@@ -188,8 +190,8 @@ def easybuild(files: Mapping[str, bytes]) -> tuple[EasyBuildModule, ...]:
     for path, content in files.items():
         by_config, by_log = _EASYBUILD.fullmatch(path), _EASYBUILD_LOG.fullmatch(path)
         place = by_config or by_log
-        if place:
-            name, version = _plain(place[1]), _plain(place[2])
+        name, version = (_plain(place[1]), _plain(place[2])) if place else ("", "")
+        if name and version:
             toolchain = _toolchain(content) if by_config else ""
             if toolchain or (name, version) not in found:
                 found[name, version] = EasyBuildModule(name, version, toolchain)
