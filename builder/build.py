@@ -1,76 +1,35 @@
-"""From a request to an image: take it from the store, or build, convert and publish it."""
+"""From a request to an image: take it from the store, or build, seal and publish it."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from enum import StrEnum
-from importlib import metadata
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from builder import sif, targets
+from builder import checkout, sif, targets
 from builder.backends import backend
-from builder.backends.seams import BuildContext, ImageBuilder
-from builder.content_key import content_key, digests
-from builder.recipe import Recipe, render
+from builder.backends.seams import Cancelled, ImageBuilder, never
+from builder.compatibility import judge, relevant
+from builder.content_key import content_key, digests, inputs, software_key
+from builder.making import Attempt, Workshop, make_image
+from builder.materials import used_catalog
+from builder.plan import ImagePlan, choose
+from builder.recipe import FORM, Recipe, render
+from builder.request import BuildRequest, Phase, Progress, check_paths
 from builder.settings import BuilderSettings
-from builder.store import LOG, MAIN, RECIPE, SIF, Image, ImageStore
-from ci.errors import EntryError, WaasError
-from ci.software.environment import POST_INSTALL, SoftwareEnvironment
+from builder.store import Image, ImageStore
+from builder.supply.signers import read_signers
+from builder.supply.verify import verify
+from ci.errors import SettingsError, SiteError, WaasError
 from ci.target import Target
 
-LABEL = "org.hpcwaas.content-key"
+__all__ = ["BuildRequest", "ImagePlan", "ImageService", "Phase", "Progress"]
 
-
-class Phase(StrEnum):
-    """How far a request has come; the last two are final."""
-
-    PENDING = "PENDING"
-    STARTED = "STARTED"
-    BUILDING = "BUILDING"
-    CONVERTING = "CONVERTING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-
-
-Progress = Callable[[Phase, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
-    """A step's image for a target.
-
-    ``files`` are the step's folder and ``catalog`` the Software Catalogue, relative path →
-    content; ``scope`` is ``main`` or ``pull-<n>``. A file that begins with ``#!`` becomes
-    executable, since git's file modes are not in here.
-    """
-
-    workflow: str
-    step: str
-    environment: SoftwareEnvironment
-    target: Target
-    files: Mapping[str, bytes] = field(hash=False)
-    scope: str = MAIN
-    catalog: Mapping[str, bytes] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePlan:
-    """What a request comes to: the key and recipe to build by, or the image that is there."""
-
-    key: str
-    recipe: Recipe
-    image: Image | None = None
-
-    @property
-    def reuse(self) -> bool:
-        """Whether nothing has to be built."""
-        return self.image is not None
+Files = Mapping[str, Mapping[str, bytes]]
 
 
 class ImageService:
@@ -82,159 +41,190 @@ class ImageService:
         *,
         image_builder: ImageBuilder | None = None,
         convert: Callable[..., None] = sif.convert,
+        store: ImageStore | None = None,
     ) -> None:
         self._settings = settings
-        self._builder = image_builder or backend(settings)
+        self._chosen = image_builder
         self._convert = convert
-        self.store = ImageStore(settings.store)
+        self.store = store or ImageStore(settings.store)
         self._work = settings.work / "builds"
         self._work.mkdir(parents=True, exist_ok=True)
         self.store.sweep(self._work)
 
     def available(self) -> str:
         """Return nothing if images can be built here, else what is missing."""
-        return self._builder.available() or sif.available(self._settings)
+        try:
+            return self._builder.available() or sif.available(self._settings)
+        except SettingsError as error:
+            return str(error)
 
     def recipe(self, request: BuildRequest) -> Recipe:
         """Return the recipe of a request. Raises ``EntryError``."""
-        return render(
-            request.environment,
-            request.target,
-            request.step,
-            spack_checkout=self._settings.spack_checkout is not None,
-            catalog_has_repository="repo.yaml" in request.catalog,
-            source_date_epoch=self._settings.source_date_epoch,
-        )
+        targets.check(request.target)
+        return self._render(request, relevant(request.environment, request.target))
 
     def plan(self, request: BuildRequest) -> ImagePlan:
         """Say what a request comes to, without doing it.
 
-        An image of exactly this key is best; after it one that differs in nothing but a
-        microarchitecture that is an ancestor of the target's, the nearest first. What has to be
-        built is built for the target's own microarchitecture, even if nothing in it is compiled.
+        Of all images of the same software the closest whose target fits is taken; none is closer
+        than the one of exactly this key. What has to be built is built for the target itself, but
+        for those of its fields that cannot change the image.
 
         Raises:
             EntryError: the request cannot be built.
         """
-        for files in (request.files, request.catalog):
-            _check_paths(files)
-        exact: ImagePlan | None = None
         targets.check(request.target)
-        for target in targets.compatible(request.target):
-            candidate = replace(request, target=target)
-            recipe = self.recipe(candidate)
-            key = self._key(candidate, recipe)
-            exact = exact or ImagePlan(key, recipe)
-            image = self.store.find(key, request.scope)
-            if image:
-                return replace(exact, key=key, recipe=recipe, image=image)
-        assert exact is not None  # noqa: S101 - a target is compatible with itself
-        return exact
+        files = self._files(request)
+        target = relevant(request.environment, request.target)
+        recipe = self._render(request, target)
+        document = self._inputs(request, files)
+        software = software_key(document)
+        wanted = replace(target, glibc=request.target.glibc, kernel=request.target.kernel)
+        image, considered = choose(wanted, self.store.candidates(software, request.scope))
+        return ImagePlan(
+            key=content_key(software, target, recipe.text),
+            software=software,
+            inputs=document,
+            recipe=recipe,
+            target=target,
+            wanted=wanted,
+            image=image,
+            considered=considered,
+        )
 
     def ensure(
-        self, request: BuildRequest, progress: Progress = lambda _phase, _message: None
+        self,
+        request: BuildRequest,
+        progress: Progress = lambda _phase, _message: None,
+        *,
+        cancelled: Cancelled = never,
+        force: bool = False,
     ) -> Image:
         """Return an image for the request, built if need be; safe to repeat at any time.
 
         ``progress`` hears of each phase, and in BUILDING and CONVERTING each line of the log.
-        What it raises ends the build.
+        What it raises ends the build. ``cancelled`` is asked about once a second. With ``force``
+        the image is built anew and takes the place of the one that is there.
 
         Raises:
-            EntryError: the contributor's recipe fails; SettingsError: the engine or a tool does.
+            EntryError: the contributor's recipe fails; SettingsError: the engine or a tool does;
+            SiteError: the world does, or there is no room (transient); CancelledError.
         """
         progress(Phase.PENDING, "")
         try:
-            image = self._ensure(request, progress)
+            image = self._ensure(request, progress, cancelled, force)
         except WaasError as error:
             progress(Phase.FAILED, str(error))
             raise
         progress(Phase.FINISHED, image.key)
         return image
 
-    def _ensure(self, request: BuildRequest, progress: Progress) -> Image:
+    def _ensure(
+        self, request: BuildRequest, progress: Progress, cancelled: Cancelled, force: bool
+    ) -> Image:
         plan = self.plan(request)
-        if plan.image:
-            return plan.image
+        if plan.image and not force:
+            return self._taken(plan.image)
         limit = self._settings.build_timeout + self._settings.convert_timeout
         with self.store.lock(plan.key, timeout=limit):
             again = self.plan(request)  # another may have built it while we waited
-            if again.image:
-                return again.image
+            if again.image and not force:
+                return self._taken(again.image)
+            self._check_room()
             progress(Phase.STARTED, plan.key)
-            part = self.store.begin(plan.key)
-            work = Path(tempfile.mkdtemp(dir=self._work_of(plan.key)))
-            try:
-                image = self._make(request, plan, part, work, progress)
-                return self.store.publish(part, image)
-            except BaseException:
-                self.store.fail(plan.key, part)
-                raise
-            finally:
-                shutil.rmtree(work.parent, ignore_errors=True)
+            image = self._build(request, plan, progress, cancelled, force)
+        return _fitting(image, plan.wanted)
 
-    def _make(
-        self, request: BuildRequest, plan: ImagePlan, part: Path, work: Path, progress: Progress
+    def _build(
+        self,
+        request: BuildRequest,
+        plan: ImagePlan,
+        progress: Progress,
+        cancelled: Cancelled,
+        force: bool,
     ) -> Image:
-        begun = time.monotonic()
-        (part / RECIPE).write_text(plan.recipe.text, "utf-8")
-        context = self._context(request, plan, work)
-        with (part / LOG).open("w", encoding="utf-8", buffering=1) as log:
+        """Make and publish the image; the caller holds the lock of its key."""
+        part = self.store.begin(plan.key)
+        work = Path(tempfile.mkdtemp(dir=self._work_of(plan.key)))
+        shop = Workshop(self._settings, self._builder, self._convert)
+        files = self._files(request)
+        try:
+            attempt = Attempt(request, plan, files, part, work, progress, cancelled)
+            return self.store.publish(part, make_image(shop, attempt), replace=force)
+        except BaseException:
+            self.store.fail(plan.key, part)
+            raise
+        finally:
+            shutil.rmtree(work.parent, ignore_errors=True)
 
-            def tell(phase: Phase) -> Callable[[str], None]:
-                def line(text: str) -> None:
-                    log.write(text + "\n")
-                    progress(phase, text)
+    def _taken(self, image: Image) -> Image:
+        """The image with its files here, and noted as used."""
+        found = self.store.fetch(image)
+        if not image.here:  # from a registry, where others may write
+            allowed = read_signers(self._settings.signers.read_text("utf-8"))
+            verify(found.folder, allowed)
+        self.store.used(found.key, found.scope)
+        return found
 
-                return line
+    def _check_room(self) -> None:
+        """Raise a transient ``SiteError`` while there is no room for another image."""
+        quota, free = self._settings.quota_bytes, shutil.disk_usage(self.store.root).free
+        used = self.store.bytes_used() if quota else 0
+        if quota and used >= quota:
+            told = f"the image store is full: {used / 1e9:.1f} of {quota / 1e9:.1f} GB"
+        elif free < self._settings.free_bytes:
+            told = f"the disk of the image store has {free / 1e9:.1f} GB left"
+        else:
+            return
+        hint = "`waas images gc` removes what nobody needs; or raise builder.quota_gb"
+        raise SiteError(told, transient=True, hint=hint)
 
-            archive = work / "image.tar"
-            limit = self._settings.build_timeout
-            building, converting = tell(Phase.BUILDING), tell(Phase.CONVERTING)
-            oci_digest = self._builder.build(context, archive, building, timeout=limit)
-            engine = request.target.container_engine
-            self._convert(archive, part / SIF, self._settings, converting, container_engine=engine)
-        with (part / SIF).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return Image(
-            key=plan.key,
-            digest=f"sha256:{digest}",
-            oci_digest=oci_digest,
-            base_digest=self._settings.base_digest,
-            workflow=request.workflow,
-            step=request.step,
-            target=request.target,
-            environment=request.environment.to_dict(),
-            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            size=(part / SIF).stat().st_size,
-            duration=round(time.monotonic() - begun, 3),
-            builder=f"hpcwaas {_version()} {self._builder.name}",
-            scope=request.scope,
+    @cached_property
+    def _builder(self) -> ImageBuilder:
+        return self._chosen or backend(self._settings)
+
+    @cached_property
+    def _checkout_digest(self) -> str:
+        return (
+            checkout.digest(self._settings.spack_checkout) if self._settings.spack_checkout else ""
         )
 
-    def _context(self, request: BuildRequest, plan: ImagePlan, work: Path) -> BuildContext:
-        files = {"step": work / "step"}
-        _write_tree(request.files, files["step"])
-        if plan.recipe.uses_catalog:
-            files["catalog"] = work / "catalog"
-            _write_tree(request.catalog, files["catalog"])
-        if request.environment.spack and self._settings.spack_checkout:
-            files["spack"] = self._settings.spack_checkout
-        return BuildContext(
-            recipe=plan.recipe.text,
-            files=files,
-            base=self._settings.base,
-            platform=request.target.platform,
-            labels={LABEL: plan.key},
-            secrets=self._settings.secrets,
+    def _render(self, request: BuildRequest, target: Target) -> Recipe:
+        return render(
+            request.environment,
+            target,
+            request.step,
+            spack_checkout=self._settings.spack_checkout is not None,
+            catalog_has_repository="repo.yaml" in request.catalog,
+            source_date_epoch=self._settings.source_date_epoch,
+            tests=request.tests,
         )
 
-    def _key(self, request: BuildRequest, recipe: Recipe) -> str:
-        copied = {f"step/{path}": digest for path, digest in digests(request.files).items()}
-        if recipe.uses_catalog:
-            found = digests(request.catalog).items()
-            copied |= {f"catalog/{path}": digest for path, digest in found}
-        base = self._settings.base_digest
-        return content_key(request.environment, request.target, copied, base, recipe.text)
+    def _files(self, request: BuildRequest) -> Files:
+        """What the recipe copies, folder by folder of the build context. Raises ``EntryError``."""
+        found = {"step": request.files}
+        if request.environment.spack or request.environment.easybuild:
+            found["catalog"] = used_catalog(request.environment, request.catalog)
+        for files in found.values():
+            check_paths(files)
+        return found
+
+    def _inputs(self, request: BuildRequest, files: Files) -> dict[str, Any]:
+        sources = {
+            f"{folder}/{path}": digest
+            for folder, contents in files.items()
+            for path, digest in digests(contents).items()
+        }
+        if request.environment.spack and self._checkout_digest:
+            sources["spack"] = self._checkout_digest
+        return inputs(
+            request.step,
+            request.environment,
+            sources,
+            self._settings.base_digest,
+            FORM,
+            request.tests,
+        )
 
     def _work_of(self, key: str) -> Path:
         folder = self._work / key
@@ -243,31 +233,12 @@ class ImageService:
         return folder
 
 
-def _check_paths(files: Mapping[str, bytes]) -> None:
-    """Refuse paths that leave the folder or cannot be files together with the others."""
-    parents = {str(parent) for path in files for parent in PurePosixPath(path).parents}
-    for path in files:
-        parts = path.split("/")
-        if not path.isprintable() or not all(parts) or {".", ".."} & set(parts):
-            raise EntryError(f"{path!r} cannot be the path of a file in an image")
-        if path in parents:
-            raise EntryError(f"{path!r} is both a file and a folder")
-
-
-def _write_tree(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files with modes that do not depend on our umask."""
-    folder.mkdir()
-    for path, content in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        target.chmod(0o755 if content.startswith(b"#!") or path == POST_INSTALL else 0o644)
-    for place in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
-        place.chmod(0o755)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("hpcwaas")
-    except metadata.PackageNotFoundError:
-        return "unknown"  # run from a checkout that is not installed
+def _fitting(image: Image, wanted: Target) -> Image:
+    """The image, if it runs where it was made for; its glibc is known only once it is built."""
+    obstacles = [verdict.why for verdict in judge(image.target, wanted) if not verdict.fits]
+    if obstacles:
+        raise SettingsError(
+            f"the image is built, but does not run there: {obstacles[0]}",
+            hint="choose another base image (builder.base), or correct the site's target",
+        )
+    return image

@@ -16,7 +16,12 @@ from typing import IO
 
 from ci.errors import SettingsError
 
+_ASK_SECONDS = 0.5  # between two looks whether the work is still wanted
 _GRACE_SECONDS = 15.0  # between the polite signal and SIGKILL
+
+
+class CancelledError(Exception):
+    """Whoever asked for the work does not want it any more; not an error of anybody."""
 
 
 class TimeLimitError(SettingsError):
@@ -30,15 +35,18 @@ def run(
     folder: Path,
     on_output: Callable[[str], None],
     timeout: float,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> int:
     """Run a program to its end and return its exit code.
 
     ``on_output`` gets its output and errors as they come, in pieces of any length, in this
     thread. After ``timeout`` seconds, or when ``on_output`` raises, the program's process group
-    gets SIGINT (BuildKit then cancels the running step) and, if that does not help, SIGKILL.
+    gets SIGINT (BuildKit then cancels the running step) and, if that does not help, SIGKILL;
+    likewise when ``cancelled`` says so, which is asked about once a second.
 
     Raises:
-        SettingsError: the program is not there; TimeLimitError: it took too long.
+        SettingsError: the program is not there; TimeLimitError: it took too long;
+        CancelledError.
     """
     end = time.monotonic() + timeout
     process = _start(argv, environment, folder)
@@ -47,7 +55,7 @@ def run(
     reader = threading.Thread(target=_read, args=(process.stdout, pieces), daemon=True)
     reader.start()
     try:
-        _pass_on(pieces, on_output, end)
+        _pass_on(pieces, on_output, end, cancelled)
         return process.wait(timeout=max(end - time.monotonic(), 0.0))
     except (queue.Empty, subprocess.TimeoutExpired):
         raise TimeLimitError(
@@ -90,9 +98,28 @@ def _read(stream: IO[bytes], pieces: queue.SimpleQueue[str]) -> None:
     pieces.put("")
 
 
-def _pass_on(pieces: queue.SimpleQueue[str], on_output: Callable[[str], None], end: float) -> None:
-    while piece := pieces.get(timeout=max(end - time.monotonic(), 0.001)):
-        on_output(piece)
+def _pass_on(
+    pieces: queue.SimpleQueue[str],
+    on_output: Callable[[str], None],
+    end: float,
+    cancelled: Callable[[], bool],
+) -> None:
+    asked = time.monotonic()
+    piece = None
+    while piece != "":
+        if time.monotonic() >= asked:
+            asked = time.monotonic() + _ASK_SECONDS
+            if cancelled():
+                raise CancelledError
+        left = end - time.monotonic()
+        try:
+            piece = pieces.get(timeout=max(min(left, _ASK_SECONDS), 0.001))
+        except queue.Empty:
+            if left <= 0:
+                raise
+        else:
+            if piece:
+                on_output(piece)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -27,13 +27,17 @@ class BuilderSettings:
     ``docker-image://name@sha256:…``) and ``base_digest`` the digest of its manifest;
     ``resolve_base`` makes both. ``environment`` is added to that of the programs
     (``DOCKER_HOST``, ``PATH`` …). ``secrets`` maps the ids ``aptsources``, ``aptconf``,
-    ``pipconf`` and ``ca`` to files; recipes use those that are given.
+    ``pipconf`` and ``ca`` to files; recipes use those that are given. ``signing_key`` is the
+    private key that signs images (OpenSSH, ed25519), which only this process opens; ``signers``
+    says whose signatures hold (ssh-keygen(1), ALLOWED SIGNERS).
     """
 
     base: str
     base_digest: str
     store: Path
     work: Path
+    signing_key: Path
+    signers: Path
     backend: str = "buildx"
     docker: tuple[str, ...] = ("docker",)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +48,8 @@ class BuilderSettings:
     convert_timeout: float = 1800.0
     source_date_epoch: int = SOURCE_DATE_EPOCH
     spack_checkout: Path | None = None  # $SPACK_ROOT; without one, recipes clone a release
+    quota_bytes: int = 0  # of the image store; 0: no limit
+    free_bytes: int = 0  # to be left on its disk
 
 
 def resolve_base(

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from builder.backends.seams import Built, Cancelled, never
 from builder.process import run
 from builder.settings import BuilderSettings
 from ci.errors import SettingsError
@@ -27,27 +28,28 @@ _LAST_LINES = 3
 
 
 def convert(
-    archive: Path,
+    built: Built,
     output: Path,
     settings: BuilderSettings,
     log: Callable[[str], None],
     *,
     container_engine: str = "apptainer",
+    cancelled: Cancelled = never,
 ) -> None:
-    """Write the SIF of the image in an OCI archive; ``output`` appears whole or not at all.
+    """Write the SIF of what an image builder made; ``output`` appears whole or not at all.
 
     Apptainer's temporary files and cache go beside the output, not to a small /tmp or a home.
 
     Raises:
-        SettingsError: apptainer is missing, fails, or takes too long.
+        SettingsError: apptainer is missing, fails, or takes too long; CancelledError.
     """
     scratch = Path(tempfile.mkdtemp(prefix=".sif-", dir=output.parent)).resolve()
     try:
         # a reference `oci-archive:PATH:TAG` splits at colons: give it a name without any
-        (scratch / "image.tar").symlink_to(archive.resolve())
+        (scratch / "image").symlink_to(built.path.resolve())
         argv = [*settings.apptainer, "build", "--force"]
-        argv += ["--mksquashfs-args", _MKSQUASHFS[container_engine]]
-        argv += ["image.sif", "oci-archive:image.tar"]
+        argv += ["--mksquashfs-args", _MKSQUASHFS[container_engine.partition("@")[0]]]
+        argv += ["image.sif", "oci-archive:image" if built.form == "oci-archive" else "image/"]
         lines: list[str] = []
 
         def take(piece: str) -> None:
@@ -56,7 +58,14 @@ def convert(
 
         environment = _environment(settings, scratch)
         limit = settings.convert_timeout
-        if run(argv, environment=environment, folder=scratch, on_output=take, timeout=limit):
+        if run(
+            argv,
+            environment=environment,
+            folder=scratch,
+            on_output=take,
+            timeout=limit,
+            cancelled=cancelled,
+        ):
             told = " ".join(lines[-_LAST_LINES:]) or "no reason given"
             raise SettingsError(f"{settings.apptainer[0]} cannot convert the image: {told}")
         with (scratch / "image.sif").open("rb") as stream:

@@ -6,11 +6,15 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from builder.supply.signature import make_key
+from builder.supply.signers import write_signers
+from builder.supply.verify import NAMESPACE
 from ci.errors import SettingsError
 from hooks.config import Settings, load
 from hooks.db import Database
@@ -52,10 +56,21 @@ def make(
         temporary.replace(config)
     settings = load(config)
     _secret(home / "secrets" / WEBHOOK_SECRET)
+    make_signing_key(settings)
     for name, folder in settings.repositories.items():
         bare_git.create(folder, seeds() / name, without=without)
     Database(settings.database).migrate()
     return settings
+
+
+def make_signing_key(settings: Settings) -> None:
+    """Make the key that signs images, and the file that says whose signatures hold, if missing."""
+    public = make_key(settings.signing_key)
+    if not settings.signers.exists():
+        text = write_signers([public], NAMESPACE, datetime.now(UTC))
+        temporary = settings.signers.with_name(f".allowed_signers.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(settings.signers)
 
 
 def _secret(path: Path) -> None:

@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from builder.backends.progress import Progress
-from builder.backends.seams import BuildContext, LogLine
+from builder.backends.seams import BuildContext, Built, Cancelled, LogLine, never
 from builder.process import TimeLimitError, run
+from builder.recipe.model import IMAGE
 from builder.settings import BuilderSettings
 from ci.errors import EntryError, SettingsError
 
@@ -53,43 +55,55 @@ class Buildx:
                 return f"{missing}: {told[-1]}"
         return ""
 
-    def build(self, context: BuildContext, output: Path, log: LogLine, *, timeout: float) -> str:
-        """See ``builder.backends.seams.ImageBuilder.build``. Scratch files go beside ``output``."""
-        scratch = Path(tempfile.mkdtemp(prefix=".buildx-", dir=output.parent)).resolve()
+    def build(
+        self,
+        context: BuildContext,
+        folder: Path,
+        log: LogLine,
+        *,
+        timeout: float,
+        cancelled: Cancelled = never,
+    ) -> Built:
+        """See ``builder.backends.seams.ImageBuilder.build``."""
+        scratch = Path(tempfile.mkdtemp(prefix=".buildx-", dir=folder)).resolve()
+        end = time.monotonic() + timeout
         try:
             (scratch / "context").mkdir()
-            (scratch / "recipe").write_text(context.recipe, "utf-8")
+            (scratch / "recipe").write_text(context.recipe.dockerfile(context.cache_scope), "utf-8")
             for name, source in context.files.items():
                 _place(source, scratch / "context" / name)
-            progress = Progress()
-            exit_code = self._run(context, scratch, _telling(progress, log), timeout)
-            if exit_code:
-                raise self._failure(progress)
+            for stage in ("test", IMAGE) if context.recipe.tests else (IMAGE,):
+                self._run(self._argv(context, scratch, stage), scratch, log, end, cancelled)
             digest = _digest(scratch / "metadata.json")
-            (scratch / "image.tar").rename(output)
-            return digest
+            (scratch / "image.tar").rename(folder / "image.tar")
+            return Built(folder / "image.tar", "oci-archive", digest)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _run(
-        self, context: BuildContext, scratch: Path, on_output: Callable[[str], None], timeout: float
-    ) -> int:
+        self, argv: list[str], scratch: Path, log: LogLine, end: float, cancelled: Cancelled
+    ) -> None:
+        timeout = max(end - time.monotonic(), 0.0)
+        progress = Progress()
         environment = {**self._environment, "SOURCE_DATE_EPOCH": str(self._epoch)}
         try:
-            return run(
-                self._argv(context, scratch),
+            exit_code = run(
+                argv,
                 environment=environment,
                 folder=scratch,
-                on_output=on_output,
+                on_output=_telling(progress, log),
                 timeout=timeout,
+                cancelled=cancelled,
             )
         except TimeLimitError as error:
             raise EntryError(
-                f"the build did not finish within {timeout:.0f} seconds",
+                "the build did not finish within its time limit",
                 hint="ask for less software, or ask the operator for a longer time limit",
             ) from error
+        if exit_code:
+            raise self._failure(progress)
 
-    def _argv(self, context: BuildContext, scratch: Path) -> list[str]:
+    def _argv(self, context: BuildContext, scratch: Path, stage: str) -> list[str]:
         """The command. Secrets appear as paths only; names come from us, never from entries."""
         argv = [*self._docker, "buildx", "build", "--progress=rawjson", "--provenance=false"]
         argv += [f"--platform={context.platform}", f"--network={self._network}"]
@@ -97,8 +111,9 @@ class Buildx:
         argv += [f"--metadata-file={scratch / 'metadata.json'}"]
         # The archive lives for minutes: compressing new layers would cost more than it saves, and
         # so would rewrite-timestamp (10 s for a Debian with Python), which the SIF does again.
-        output = _fields("type=oci", "compression=uncompressed", f"dest={scratch / 'image.tar'}")
-        argv += [f"--output={output}"]
+        archive = ("type=oci", "compression=uncompressed", f"dest={scratch / 'image.tar'}")
+        output = _fields(*archive) if stage == IMAGE else "type=cacheonly"
+        argv += [f"--target={stage}", f"--output={output}"]
         for name, path in context.secrets.items():
             argv += [f"--secret={_fields(f'id={name}', f'src={path}')}"]
         argv += [f"--label={name}={value}" for name, value in context.labels.items()]

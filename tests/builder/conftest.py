@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import pytest
 
-from builder.backends.seams import BuildContext, LogLine
+from builder.backends.seams import BuildContext, Built, Cancelled, LogLine, never
 from builder.build import BuildRequest, ImageService
+from builder.process import CancelledError
 from builder.secrets import detect_secrets
 from builder.settings import BuilderSettings, resolve_base
+from builder.supply.signature import make_key
 from ci.software.environment import read_environment
 from ci.target import Target
 
@@ -35,26 +38,38 @@ class FakeBuilder:
     def available(self) -> str:
         return ""
 
-    def build(self, context: BuildContext, output: Path, log: LogLine, *, timeout: float) -> str:
+    def build(
+        self,
+        context: BuildContext,
+        folder: Path,
+        log: LogLine,
+        *,
+        timeout: float,
+        cancelled: Cancelled = never,
+    ) -> Built:
         with self._lock:
             self.contexts.append(context)
-        for name, folder in context.files.items():
-            for path in folder.rglob("*"):
+        for name, source in context.files.items():
+            for path in source.rglob("*"):
                 if path.is_file():
-                    inside = f"{name}/{path.relative_to(folder)}"
+                    inside = f"{name}/{path.relative_to(source)}"
                     self.seen[inside] = (path.read_text(), path.stat().st_mode & 0o777)
         log("building")
         self.act()
-        output.write_bytes(b"archive")
-        return "sha256:" + "1" * 64
+        if cancelled():
+            raise CancelledError
+        made = folder / "image"
+        made.mkdir()
+        (made / "content").write_bytes(b"image")
+        return Built(made, "sandbox", "sha256:" + "1" * 64)
 
 
 def fake_convert(
-    archive: Path, output: Path, settings: BuilderSettings, log: LogLine, *, container_engine: str
+    built: Built, output: Path, settings: BuilderSettings, log: LogLine, **_: object
 ) -> None:
     """Write a file instead of a SIF."""
     log("converting")
-    output.write_bytes(b"SIF of " + archive.read_bytes())
+    output.write_bytes(b"SIF of " + (built.path / "content").read_bytes())
 
 
 @pytest.fixture
@@ -63,18 +78,35 @@ def image_builder() -> FakeBuilder:
 
 
 @pytest.fixture
-def builder_settings(tmp_path: Path) -> BuilderSettings:
+def builder_settings(tmp_path: Path, signing_key: Path) -> BuilderSettings:
     return BuilderSettings(
         base="oci-layout:///nowhere",
         base_digest="sha256:" + "0" * 64,
         store=tmp_path / "images",
         work=tmp_path / "work",
+        signing_key=signing_key,
+        signers=signing_key.with_name("allowed_signers"),
     )
 
 
 @pytest.fixture
-def images(builder_settings: BuilderSettings, image_builder: FakeBuilder) -> ImageService:
-    return ImageService(builder_settings, image_builder=image_builder, convert=fake_convert)
+def signing_key(tmp_path: Path) -> Path:
+    """A key to sign images with."""
+    make_key(tmp_path / "signing")
+    return tmp_path / "signing"
+
+
+@pytest.fixture
+def service_with(image_builder: FakeBuilder) -> Callable[[BuilderSettings], ImageService]:
+    """Make an image service of fakes with these settings."""
+    return partial(ImageService, image_builder=image_builder, convert=fake_convert)
+
+
+@pytest.fixture
+def images(
+    builder_settings: BuilderSettings, service_with: Callable[[BuilderSettings], ImageService]
+) -> ImageService:
+    return service_with(builder_settings)
 
 
 @pytest.fixture
@@ -104,7 +136,7 @@ def request_for() -> Callable[..., BuildRequest]:
 
 @pytest.fixture
 def real_settings(
-    engine: Engine, apptainer: Path, tmp_path: Path
+    engine: Engine, apptainer: Path, tmp_path: Path, signing_key: Path
 ) -> Callable[..., BuilderSettings]:
     """Make settings for a real engine: ``real_settings(layout, **fields)``."""
 
@@ -115,6 +147,8 @@ def real_settings(
             base_digest=digest,
             store=tmp_path / "images",
             work=tmp_path / "work",
+            signing_key=signing_key,
+            signers=signing_key.with_name("allowed_signers"),
             environment=engine.environment,
             apptainer=(str(apptainer),),
             **fields,  # type: ignore[arg-type]

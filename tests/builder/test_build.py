@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from builder.build import BuildRequest, ImageService, Phase
+from builder.process import CancelledError
 from builder.settings import BuilderSettings
 from builder.store import Image
-from ci.errors import EntryError, SettingsError
+from builder.supply.signature import make_key
+from builder.supply.verify import verify
+from ci.errors import EntryError, SettingsError, SiteError
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
@@ -33,8 +36,8 @@ def test_an_image_is_built_once(
     first = images.ensure(request_for(FILES))
     assert images.ensure(request_for(FILES)) == first
     assert len(image_builder.contexts) == 1
-    assert first.sif.read_bytes() == b"SIF of archive"
-    assert first.size == len(b"SIF of archive")
+    assert first.sif.read_bytes() == b"SIF of image"
+    assert first.size == len(b"SIF of image")
     assert first.key in image_builder.contexts[0].labels.values()
     assert (first.workflow, first.step) == ("example", "hello")
     assert not leftovers(images, builder_settings)
@@ -45,7 +48,17 @@ def test_the_folder_of_an_image_tells_how_it_came_to_be(
 ) -> None:
     image = images.ensure(request_for(FILES))
     names = sorted(path.name for path in image.folder.iterdir())
-    assert names == ["build.log", "image.sif", "metadata.json", "recipe"]
+    assert names == [
+        "build.log",
+        "image.sif",
+        "inputs.json",
+        "metadata.json",
+        "provenance.json",
+        "provenance.json.sig",
+        "recipe",
+        "records",
+        "sbom.cdx.json",
+    ]
     assert (image.folder / "build.log").read_text() == "building\nconverting\n"
     assert (image.folder / "recipe").read_text() == images.recipe(request_for(FILES)).text
 
@@ -89,19 +102,87 @@ def test_a_plan_does_nothing_and_says_what_will_be(
     assert images.plan(request_for(FILES)).reuse
 
 
+COMPILED = {**FILES, "requirements.txt": "six\n"}
+
+
 def test_the_nearest_compatible_image_is_taken(
     images: ImageService, image_builder: Any, request_for: Make
 ) -> None:
     def made(microarchitecture: str) -> Image:
-        return images.ensure(request_for(FILES, microarchitecture=microarchitecture))
+        return images.ensure(request_for(COMPILED, microarchitecture=microarchitecture))
 
     haswell = made("haswell")
     generic = made("x86_64")
     assert made("zen3") == generic
     assert made("broadwell") == haswell
     assert len(image_builder.contexts) == 2
-    newer = images.ensure(request_for(FILES, microarchitecture="zen3", mpi="openmpi@4"))
-    assert newer.target == Target(microarchitecture="zen3", mpi="openmpi@4")
+
+
+def test_what_cannot_change_an_image_does_not_make_another(
+    images: ImageService, image_builder: Any, request_for: Make
+) -> None:
+    first = images.ensure(request_for(FILES, microarchitecture="zen3", mpi="openmpi@4.1.5"))
+    assert first.target.microarchitecture == "x86_64"
+    assert images.ensure(request_for(FILES, microarchitecture="icelake")) == first
+    assert len(image_builder.contexts) == 1
+
+
+def test_an_image_that_cannot_run_where_it_was_made_for_is_told(
+    images: ImageService, request_for: Make
+) -> None:
+    with pytest.raises(SettingsError, match="does not run there"):
+        images.ensure(request_for(FILES, kernel="3.10"))  # the fake's glibc is not known
+    assert images.plan(request_for(FILES)).reuse
+
+
+def test_a_forced_build_takes_the_place_of_the_image(
+    images: ImageService, image_builder: Any, request_for: Make
+) -> None:
+    first = images.ensure(request_for(FILES))
+    second = images.ensure(request_for(FILES), force=True)
+    assert second.key == first.key
+    assert second.created > first.created
+    assert images.store.list() == (second,)
+    assert len(image_builder.contexts) == 2
+
+
+def test_a_cancelled_build_leaves_nothing(
+    images: ImageService, request_for: Make, builder_settings: BuilderSettings
+) -> None:
+    with pytest.raises(CancelledError):
+        images.ensure(request_for(FILES), cancelled=lambda: True)
+    assert not leftovers(images, builder_settings)
+    assert images.ensure(request_for(FILES)).key
+
+
+@pytest.mark.parametrize("limits", [{"free_bytes": 1 << 60}, {"quota_bytes": 1}])
+def test_a_build_waits_while_there_is_no_room(
+    limits: dict[str, int],
+    images: ImageService,
+    builder_settings: BuilderSettings,
+    service_with: Callable[[BuilderSettings], ImageService],
+    request_for: Make,
+) -> None:
+    there = images.ensure(request_for({"a": "1"}))
+    full = service_with(replace(builder_settings, **limits))
+    with pytest.raises(SiteError, match="image store") as caught:
+        full.ensure(request_for(FILES))
+    assert caught.value.transient
+    assert full.ensure(request_for({"a": "1"})) == there
+
+
+def test_every_image_is_signed(
+    images: ImageService, request_for: Make, builder_settings: BuilderSettings
+) -> None:
+    image = images.ensure(replace(request_for(FILES), commit="1" * 40))
+    allowed = [make_key(builder_settings.signing_key)]
+    verified = verify(image.folder, allowed)
+    assert verified.key == image.key
+    parameters = verified.statement["predicate"]["buildDefinition"]["externalParameters"]
+    assert parameters["commit"] == "1" * 40
+    image.sif.write_bytes(b"SIF of imagE")
+    with pytest.raises(SettingsError, match=r"image\.sif is not what was signed"):
+        verify(image.folder, allowed)
 
 
 def test_any_change_of_a_file_is_another_image(images: ImageService, request_for: Make) -> None:
@@ -217,6 +298,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from builder import build, store
+from builder.backends.seams import Built
+from builder.supply.signature import make_key
 from builder.settings import BuilderSettings
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
@@ -230,19 +313,20 @@ def kill(where):
 class Builder:
     name = "fake"
     def available(self): return ""
-    def build(self, context, output, log, *, timeout):
-        (output.parent / ".half").write_text("x")
+    def build(self, context, folder, log, *, timeout, cancelled):
+        (folder / ".half").write_text("x")
         kill("building")
-        output.write_bytes(b"archive")
+        (folder / "image").mkdir()
         kill("built")
-        return "sha256:" + "1" * 64
+        return Built(folder / "image", "sandbox", "sha256:" + "1" * 64)
 
-def convert(archive, output, settings, log, *, container_engine):
+def convert(built, output, settings, log, **_):
     output.write_bytes(b"half")
     kill("converting")
     output.write_bytes(b"whole")
     kill("converted")
 
+make_key(folder / "signing")
 rename = Path.rename
 def renaming(self, target):
     kill("publishing")
@@ -251,7 +335,8 @@ def renaming(self, target):
     return found
 
 Path.rename = renaming
-settings = BuilderSettings(base="b", base_digest="sha256:0", store=folder / "images", work=folder)
+settings = BuilderSettings(base="b", base_digest="sha256:0", store=folder / "images", work=folder,
+                           signing_key=folder / "signing", signers=folder / "signers")
 service = build.ImageService(settings, image_builder=Builder(), convert=convert)
 request = build.BuildRequest("w", "s", SoftwareEnvironment(), Target(), {"a": b"1"})
 print(service.ensure(request).sif.read_text())
@@ -276,7 +361,12 @@ def test_a_kill_leaves_neither_half_an_image_nor_a_blocked_key(
 ) -> None:
     assert run_killed(point, tmp_path).returncode == -signal.SIGKILL
     settings = BuilderSettings(
-        base="b", base_digest="sha256:0", store=tmp_path / "images", work=tmp_path
+        base="b",
+        base_digest="sha256:0",
+        store=tmp_path / "images",
+        work=tmp_path,
+        signing_key=tmp_path / "signing",
+        signers=tmp_path / "signers",
     )
     opened = ImageService(settings, image_builder=image_builder)
     assert not leftovers(opened, settings)

@@ -1,42 +1,70 @@
-from dataclasses import replace
+"""Keys: a document of inputs, its hash, and the hash of that with target and recipe."""
 
-from builder.content_key import content_key, digests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.content_key import content_key, digests, inputs, software_key
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
+from ci.workflow_settings import ImageTest
 
-ENVIRONMENT = SoftwareEnvironment(apt=("hello",))
-TARGET = Target()
-SOURCES = digests({"step/a": b"1", "step/b": b"2"})
-
-
-def key(
-    environment: SoftwareEnvironment = ENVIRONMENT,
-    target: Target = TARGET,
-    sources: dict[str, str] = SOURCES,
-    base: str = "sha256:0",
-    recipe: str = "FROM base\n",
-) -> str:
-    return content_key(environment, target, sources, base, recipe)
+ENVIRONMENT = SoftwareEnvironment(apt=("make",))
 
 
-def test_the_key_is_a_sha256_that_stays() -> None:
-    """A changed key rebuilds every image there is: change `_FORM` and this on purpose only."""
-    assert key() == "cd623b4aa52f2d438a1f2370b0b3b5b6e39f089bb442e414e914561b2e8d85b2"
-
-
-def test_the_order_of_sources_does_not_matter() -> None:
-    assert key(sources=dict(reversed(SOURCES.items()))) == key()
-
-
-def test_everything_that_determines_an_image_is_in_it() -> None:
-    others = {
-        key(environment=replace(ENVIRONMENT, apt=("hello", "grace"))),
-        key(environment=replace(ENVIRONMENT, apt=(), pip=("hello",))),
-        key(target=replace(TARGET, microarchitecture="zen3")),
-        key(target=replace(TARGET, mpi="openmpi@4")),
-        key(sources=digests({"step/a": b"1", "step/b": b"3"})),
-        key(sources=digests({"step/a": b"1", "step/c": b"2"})),
-        key(base="sha256:1"),
-        key(recipe="FROM base \n"),
+def document(**fields):
+    given = {
+        "step": "a",
+        "environment": ENVIRONMENT,
+        "sources": {"step/x": "0" * 64},
+        "base_digest": "sha256:" + "1" * 64,
+        "recipe_form": "f",
     }
-    assert len(others | {key()}) == 9
+    return inputs(**given | fields)
+
+
+def test_keys_stay():
+    """Keys are in stores and on sites: a change here means that everything is built anew."""
+    software = software_key(document())
+    assert software == "f38ef5fde0f32448d35a6ec0759ac3bc8d3d6633c39ca9a9df3f12019360e6ec"
+    key = content_key(software, Target(), "FROM base")
+    assert key == "ca630ba005a385fef818d711d0f6b9830a7e53855aa054af791c0cea00d15c8e"
+
+
+def test_each_input_counts():
+    keys = [
+        software_key(document(**change))
+        for change in (
+            {},
+            {"step": "b"},
+            {"environment": SoftwareEnvironment(apt=("cmake",))},
+            {"environment": SoftwareEnvironment(pip=("make",))},
+            {"sources": {"step/x": "1" * 64}},
+            {"sources": {"step/y": "0" * 64}},
+            {"base_digest": "sha256:" + "2" * 64},
+            {"recipe_form": "g"},
+            {"tests": (ImageTest("import", ("six",)),)},
+        )
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_target_and_recipe_count():
+    keys = {
+        content_key(software, target, recipe)
+        for software in "ab"
+        for target in (Target(), Target(mpi="openmpi@4"))
+        for recipe in ("FROM base", "FROM base\n")
+    }
+    assert len(keys) == 8
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_the_order_of_sources_does_not_count(sources):
+    backwards = dict(reversed(sources.items()))
+    assert software_key(document(sources=sources)) == software_key(document(sources=backwards))
+
+
+def test_digests_are_of_contents():
+    assert digests({"a": b""}) == {
+        "a": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    }
