@@ -29,7 +29,7 @@ from ci.errors import SettingsError, SiteError
 
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 60.0  # between two pieces of an answer
-_PIECE = 1 << 20
+_PIECE = 1 << 16  # what a download that is cut loses at most
 _ATTEMPTS = 4  # for a download that is cut: each goes on where the last one ended
 _TAGS_A_PAGE = 1000
 _MOST_PAGE_BYTES = 1 << 20

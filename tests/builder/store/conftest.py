@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,44 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=120,
             check=False,
         )
+
+    return run
+
+
+_FORKS = """
+import json, traceback
+results = []
+for job in json.loads(sys.argv[1]):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, str(run(*job)).encode())
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    results.append(int(os.read(reading, 20)) if status == 0 else status)
+    os.close(reading)
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture
+def forked(
+    program: Callable[..., subprocess.CompletedProcess[str]],
+) -> Callable[[str, list[tuple[object, ...]]], list[int]]:
+    """Calls ``run(*job)`` of a program in a child for each job: its number, or what killed it."""
+
+    def run(text: str, jobs: list[tuple[object, ...]]) -> list[int]:
+        words = [[word if isinstance(word, int) else str(word) for word in job] for job in jobs]
+        done = program(text + _FORKS, json.dumps(words))
+        results = json.loads(done.stdout)
+        assert 1 not in results, done.stderr
+        return list(map(int, results))
 
     return run
 

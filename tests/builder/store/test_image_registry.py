@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from hooks.testbed.registry import Registry
 
 pytestmark = pytest.mark.engine
 
+Forked = Callable[[str, list[tuple[object, ...]]], list[int]]
 Program = Callable[..., subprocess.CompletedProcess[str]]
 KEY, OTHER = "a" * 64, "b" * 64
 
@@ -235,48 +237,54 @@ def test_wrong_addresses_are_told_without_what_is_secret(url: str, repository: s
     assert "secret" not in str(caught.value)
 
 
-# The process counts its requests and the pieces that it writes, and dies before the n-th.
+# Each child counts its requests and answers, and dies before the n-th of them.
 KILLED = """
 import os, pathlib, signal, sys
-from builder.store.registry import RegistryStore
 from builder.store import distribution
-act, url, folder, fatal = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), int(sys.argv[4])
-count = 0
-def counted(method):
-    def acting(*arguments, **named):
-        global count
-        count += 1
-        if count == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method(*arguments, **named)
-    return acting
-for name in ("_send", "_receive", "_verify_digest"):
-    setattr(distribution.Distribution, name, counted(getattr(distribution.Distribution, name)))
-images = RegistryStore(url, sys.argv[5])
-images.push(folder) if act == "push" else images.pull("a" * 64, folder)
-print(count)
+from builder.store.registry import RegistryStore
+
+def run(url, repository, folder, fatal):
+    count = 0
+    def counted(method):
+        def acting(*arguments, **named):
+            nonlocal count
+            count += 1
+            if count == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return method(*arguments, **named)
+        return acting
+    for name in ("_send", "_check"):
+        method = getattr(distribution.Distribution, name)
+        setattr(distribution.Distribution, name, counted(method))
+    RegistryStore(url, repository).push(pathlib.Path(folder))
+    return count
 """
 
 
 def test_a_push_that_is_killed_leaves_no_image_and_may_be_repeated(
-    images: RegistryStore, registry: Registry, tmp_path: Path, program: Program
+    images: RegistryStore, registry: Registry, tmp_path: Path, forked: Forked
 ) -> None:
-    made = tmp_path / "image"
+    made, into = tmp_path / "image", tmp_path / "into"
     make_folder(made)
-    points = int(program(KILLED, "push", registry.url, made, 0, f"{tmp_path.name}/x0").stdout)
+    name = images.name.partition("/")[2]
+    (points,) = forked(KILLED, [(registry.url, f"{name}/0", made, 0)])
     assert points > 10
+    jobs: list[tuple[object, ...]] = [
+        (registry.url, f"{name}/{point}", made, point) for point in range(1, points + 1)
+    ]
+    assert set(forked(KILLED, jobs)) == {-signal.SIGKILL}
     for point in range(1, points + 1):
-        repository = f"{tmp_path.name}/x{point}".lower()
-        killed = program(KILLED, "push", registry.url, made, point, repository)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        store = RegistryStore(registry.url, repository)
-        assert not store.has(KEY)
-        assert list(store.keys()) == []
-    assert store.push(made)
-    into = tmp_path / "into"
-    into.mkdir()
-    assert store.pull(KEY, into)
-    assert contents(into) == contents(made)
+        store = RegistryStore(registry.url, f"{name}/{point}")
+        last = point == points  # the answer to the last request was on its way
+        assert store.has(KEY) is last
+        assert list(store.keys()) == [KEY] * last
+        if point % 8:
+            continue
+        assert store.push(made) is not last
+        into.mkdir()
+        assert store.pull(KEY, into)
+        assert contents(into) == contents(made)
+        shutil.rmtree(into)
 
 
 FULL = """

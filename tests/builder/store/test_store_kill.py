@@ -14,40 +14,45 @@ from store_images import make_image, publish_image
 from builder.store import ImageStore
 from ci.errors import SettingsError
 
+Forked = Callable[[str, list[tuple[object, ...]]], list[int]]
 Program = Callable[..., subprocess.CompletedProcess[str]]
 KEY, OTHER = "a" * 64, "b" * 64
 SOFTWARE = "5" * 64
 
-# The process counts whatever changes the disk or the index, and dies before the n-th of them.
+# Each child counts what changes the disk or the index, and dies before the n-th of them.
 KILLED = """
-import os, pathlib, shutil, signal, sqlite3, sys
-count, fatal = 0, int(sys.argv[3])
-def counted(act):
-    def acting(*arguments, **named):
-        global count
-        count += 1
-        if count == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return act(*arguments, **named)
-    return acting
-
+import os, pathlib, signal, sys
 from builder.store import ImageStore, index
 from store_images import make_image, publish_image
-store = ImageStore(pathlib.Path(sys.argv[1])) if sys.argv[2] != "open" else None
-for module, names in ((os, ["fsync", "mkdir", "rmdir", "rename", "unlink", "utime", "open"]),
-                      (index.Index, ["_connect", "_remove_files", "_ask"])):
-    for name in names:
-        setattr(module, name, counted(getattr(module, name)))
-KEY, OTHER = "a" * 64, "b" * 64
-act = {
-    "publish": lambda: publish_image(store, make_image(KEY), "new"),
-    "promote": lambda: store.promote(KEY, "pull-7"),
-    "replace": lambda: publish_image(store, make_image(KEY), "new", replace=True),
-    "remove": lambda: store.remove(KEY, "main"),
-    "open": lambda: ImageStore(pathlib.Path(sys.argv[1])),
-}[sys.argv[2]]
-act()
-print(count)
+KEY = "a" * 64
+
+def run(root, act, fatal):
+    count = 0
+    def counted(method):
+        def acting(*arguments, **named):
+            nonlocal count
+            count += 1
+            if count == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return method(*arguments, **named)
+        return acting
+    root = pathlib.Path(root)
+    store = ImageStore(root) if act != "open" else None
+    names = ["fsync", "mkdir", "rmdir", "rename", "unlink", "utime", "open"]
+    for module, names in ((os, names), (index.Index, ["_connect", "_remove_files", "_ask"])):
+        for name in names:
+            setattr(module, name, counted(getattr(module, name)))
+    if act == "publish":
+        publish_image(store, make_image(KEY), "new")
+    elif act == "promote":
+        store.promote(KEY, "pull-7")
+    elif act == "replace":
+        publish_image(store, make_image(KEY), "new", replace=True)
+    elif act == "remove":
+        store.remove(KEY, "main")
+    else:
+        ImageStore(root)
+    return count
 """
 
 
@@ -86,36 +91,35 @@ AFTER: dict[str, dict[tuple[str, str], str]] = {
 
 @pytest.mark.parametrize("act", list(BEFORE))
 def test_a_kill_anywhere_leaves_the_old_or_the_new(
-    act: str, tmp_path: Path, program: Program
+    act: str, tmp_path: Path, forked: Forked
 ) -> None:
-    folder = tmp_path / "images"
-    prepared(folder, act)
-    done = program(KILLED, folder, act, 0)
-    points = int(done.stdout)
-    assert points >= 5, done.stderr
+    prepared(tmp_path / "0", act)
+    (points,) = forked(KILLED, [(tmp_path / "0", act, 0)])
+    assert points >= 5
+    folders = [tmp_path / str(point) for point in range(1, points + 1)]
+    bystanders = [prepared(folder, act) for folder in folders]
+    jobs = [(folder, act, number) for number, folder in enumerate(folders, 1)]
+    assert set(forked(KILLED, jobs)) == {-signal.SIGKILL}
     seen = set()
-    for point in range(1, points + 1, 1):
-        bystander = prepared(folder, act)
-        killed = program(KILLED, folder, act, point)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    for folder, bystander in zip(folders, bystanders, strict=True):
+        bystander.find(KEY)
         for store in (bystander, ImageStore(folder)):
-            store.find(KEY)
             there = whole(store)
             assert there.pop(("main", OTHER)) == "other"
-            assert there in (BEFORE[act], AFTER[act]), point
+            assert there in (BEFORE[act], AFTER[act]), folder
         seen.add(there == AFTER[act])
         known = {i.key for i in store.candidates(SOFTWARE, "pull-7")}
-        assert known == {OTHER, *(key for _, key in there)}, point
+        assert known == {OTHER, *(key for _, key in there)}, folder
         assert store.bytes_used() == 3 * len(known)
         for left in (".parts", ".trash", ".replaced"):
-            assert not list((folder / left).iterdir()), (point, left)
+            assert not list((folder / left).iterdir()), (folder, left)
         with store.lock(KEY, timeout=0):
             publish_image(store, make_image(KEY), "again", replace=True)
         assert whole(store)["main", KEY] == "again"
     assert seen == {True, False} or act == "open"
 
 
-def test_an_image_is_never_missed_while_it_is_replaced(tmp_path: Path, program: Program) -> None:
+def test_an_image_is_never_missed_while_it_is_replaced(tmp_path: Path) -> None:
     store = prepared(tmp_path / "images", "replace")
     (store.root / KEY).rename(store.root / ".replaced" / f"main_{KEY}")  # as a killed one leaves it
     found = store.find(KEY)
