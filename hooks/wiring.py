@@ -16,7 +16,10 @@ from builder.build import ImageService
 from builder.secrets import detect_secrets
 from builder.settings import BuilderSettings, resolve_base
 from builder.store import ImageStore
+from builder.store.registry import RegistryStore
+from builder.store.shared import SharedStore
 from ci.errors import SettingsError, SiteError, WaasError
+from hooks import home
 from hooks.builds import flow as build_flow
 from hooks.builds import service as build_service
 from hooks.builds.records import BuildRecords
@@ -47,6 +50,7 @@ from hooks.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
+_GIGABYTE = 10**9
 RECONCILE_SECONDS = 30.0
 MAILBOX_SECONDS = 0.1
 
@@ -73,6 +77,15 @@ class Waas:
     webhook_secret: bytes
 
 
+def image_store(settings: Settings) -> ImageStore:
+    """The image store that the settings describe; shared through a registry if they name one."""
+    choice = settings.builder.registry
+    if choice is None:
+        return ImageStore(settings.images)
+    registry = RegistryStore(choice.url, choice.repository, choice.credentials)
+    return SharedStore(settings.images, registry)
+
+
 def image_service(settings: Settings) -> ImageService:
     """The image service that the settings describe. Raises ``SettingsError``."""
     choice = settings.builder
@@ -80,17 +93,26 @@ def image_service(settings: Settings) -> ImageService:
     secrets = detect_secrets(os.environ, settings.work / "build-secrets")
     if not base.startswith("oci-layout://"):  # an image of a registry has package sources
         secrets = {name: path for name, path in secrets.items() if not name.startswith("apt")}
+    home.make_signing_key(settings)
+    spack = choice.spack or os.environ.get("SPACK_ROOT")
     return ImageService(
         BuilderSettings(
             base=base,
             base_digest=digest,
             store=settings.images,
             work=settings.work,
+            signing_key=settings.signing_key,
+            signers=settings.signers,
             backend=choice.backend,
             environment=dict(choice.environment),
             apptainer=(choice.apptainer,),
             secrets=secrets,
-        )
+            build_timeout=choice.time_limit,
+            spack_checkout=Path(spack) if spack else None,
+            quota_bytes=int(choice.quota_gb * _GIGABYTE),
+            free_bytes=int(choice.free_gb * _GIGABYTE),
+        ),
+        store=image_store(settings),
     )
 
 
@@ -139,7 +161,7 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
         sites=sites,
         connections=connections,
         ssh_keys=UserKeys(database, store),
-        images=ImageStore(settings.images),
+        images=image_store(settings),
         builds=builds,
         engine=engine,
         dispatcher=Dispatcher(forges, pulls, engine, builds),

@@ -1,16 +1,18 @@
-"""``waas plan | recipe | build | images``: on any checkout, before any push."""
+"""``waas plan | recipe | build``: on any checkout, before any push."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ci.errors import EntryError, SettingsError
 from hooks.cli.output import as_json, show
+
+if TYPE_CHECKING:
+    from builder.request import BuildRequest
 
 _registry = click.option(
     "--registry", type=click.Path(path_type=Path), default=".", help="Workflow Registry checkout."
@@ -63,16 +65,6 @@ def plan(
     show(rows, columns, json_wanted=as_json or shape == "json")
 
 
-def _step(registry: Path, name: str) -> Any:
-    from ci.folder_tree import FolderTree
-    from ci.registry import Registry
-
-    workflow, slash, step = name.partition("/")
-    if not slash:
-        raise EntryError(f"{name!r} is not WORKFLOW/STEP")
-    return Registry(FolderTree(registry)).workflow(workflow).step(step)
-
-
 def _target_of(ctx: click.Context, site: str | None, target: str | None) -> Any:
     from hooks.cli.service import settings_of
     from hooks.cli.target_text import parse_target
@@ -85,12 +77,40 @@ def _target_of(ctx: click.Context, site: str | None, target: str | None) -> Any:
     return parse_target(target or "")
 
 
+def request_of(
+    ctx: click.Context,
+    name: str,
+    site: str | None,
+    target: str | None,
+    registry: Path,
+    catalog: Path | None,
+) -> BuildRequest:
+    """What is asked for: the image of WORKFLOW/STEP, from checkouts."""
+    from builder.store import MAIN
+    from ci.folder_tree import FolderTree
+    from ci.registry import Registry
+    from hooks.builds import spec
+
+    workflow, slash, step = name.partition("/")
+    if not slash:
+        raise EntryError(f"{name!r} is not WORKFLOW/STEP")
+    return spec.request_of(
+        Registry(FolderTree(registry)),
+        workflow,
+        step,
+        _target_of(ctx, site, target),
+        scope=MAIN,
+        catalog=spec.files_of(FolderTree(catalog)) if catalog else {},
+    )
+
+
 @click.command()
 @click.argument("step", metavar="WORKFLOW/STEP")
 @_site
 @_target
 @_registry
 @_catalog
+@click.option("--definition", is_flag=True, help="As a definition file of Singularity/Apptainer.")
 @click.pass_context
 def recipe(
     ctx: click.Context,
@@ -99,18 +119,21 @@ def recipe(
     target: str | None,
     registry: Path,
     catalog: Path | None,
+    definition: bool,
 ) -> None:
     """Print the recipe of a step's image."""
+    from builder.compatibility import relevant
     from builder.recipe import render
 
-    found = _step(registry, step)
-    has_repository = catalog is not None and (catalog / "repo.yaml").is_file()
-    text = render(
-        found.environment,
-        _target_of(ctx, site, target),
-        found.name,
-        catalog_has_repository=has_repository,
-    ).text
+    asked = request_of(ctx, step, site, target, registry, catalog)
+    found = render(
+        asked.environment,
+        relevant(asked.environment, asked.target),
+        asked.step,
+        catalog_has_repository="repo.yaml" in asked.catalog,
+        tests=asked.tests,
+    )
+    text = found.definition("docker://debian:bookworm-slim") if definition else found.text
     click.echo(text, nl=not text.endswith("\n"))
 
 
@@ -121,6 +144,7 @@ def recipe(
 @_registry
 @_catalog
 @click.option("--output", type=click.Path(path_type=Path), help="Copy the SIF into this folder.")
+@click.option("--force", is_flag=True, help="Build anew, and replace the image that is there.")
 @click.pass_context
 def build(
     ctx: click.Context,
@@ -130,35 +154,26 @@ def build(
     registry: Path,
     catalog: Path | None,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Build a step's image, or take it from the store."""
-    from builder.build import BuildRequest, Phase
-    from ci.folder_tree import FolderTree
+    from builder.request import Phase
     from hooks.cli.service import settings_of
-    from hooks.dispatch.needs import files_of
     from hooks.wiring import image_service
 
-    found = _step(registry, step)
-    request = BuildRequest(
-        workflow=found.workflow,
-        step=found.name,
-        environment=found.environment,
-        target=_target_of(ctx, site, target),
-        files=found.files,
-        catalog=files_of(FolderTree(catalog)) if catalog else {},
-    )
+    request = request_of(ctx, step, site, target, registry, catalog)
     service = image_service(settings_of(ctx))
     if missing := service.available():
         raise SettingsError(missing)
-    reused = service.plan(request).reuse
+    reused = not force and service.plan(request).reuse
 
     def progress(phase: Phase, text: str) -> None:
         if phase in {Phase.BUILDING, Phase.CONVERTING} and text:
             click.echo(click.style(f"  {text}", dim=True), err=True)
 
-    image = service.ensure(request, progress)
+    image = service.ensure(request, progress, force=force)
     click.echo(f"{'from the store' if reused else 'built'}: {image.digest}")
-    click.echo(_copied(image.sif, output, f"{found.workflow}-{found.name}.sif"))
+    click.echo(_copied(image.sif, output, f"{request.workflow}-{request.step}.sif"))
 
 
 def _copied(sif: Path, folder: Path | None, name: str) -> Path:
@@ -167,40 +182,3 @@ def _copied(sif: Path, folder: Path | None, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(sif, folder / name)
     return folder / name
-
-
-@click.group()
-def images() -> None:
-    """The image store."""
-
-
-@images.command("list")
-@as_json
-@click.pass_context
-def list_images(ctx: click.Context, as_json: bool) -> None:
-    """All images, newest first."""
-    rows = sorted((i.to_dict() for i in _store(ctx).list()), key=lambda r: r["created"])
-    for row in rows:
-        row["microarchitecture"] = row["target"]["microarchitecture"]
-        row["MB"] = f"{row['size'] / 1e6:.1f}"
-        row["short"] = row["key"][:12]
-    columns = ["short", "workflow", "step", "microarchitecture", "MB", "created"]
-    show(rows[::-1], columns, json_wanted=as_json)
-
-
-@images.command("show")
-@click.argument("key")
-@click.pass_context
-def show_image(ctx: click.Context, key: str) -> None:
-    """The metadata of the image whose key begins with KEY, as JSON."""
-    found = [i for i in _store(ctx).list() if i.key.startswith(key)]
-    if len(found) != 1:
-        raise EntryError(f"{len(found)} images have a key that begins with {key!r}")
-    click.echo(json.dumps(found[0].to_dict() | {"sif": str(found[0].sif)}, indent=2))
-
-
-def _store(ctx: click.Context) -> Any:
-    from builder.store import ImageStore
-    from hooks.cli.service import settings_of
-
-    return ImageStore(settings_of(ctx).images)

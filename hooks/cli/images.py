@@ -1,6 +1,4 @@
-"""``waas images``: what is in the image store, why an image was taken or not, whether it is genuine,
-and what may go.
-"""
+"""``waas images``: what is in the store, why an image was taken or not, is it genuine, may it go."""
 
 from __future__ import annotations
 
@@ -84,7 +82,9 @@ def why(
         return
     place = site or request.target.microarchitecture
     answer = "answered by" if plan.image else "would be built:"
-    click.echo(f"{step} for {place}: {answer} {plan.image.key[:12] if plan.image else plan.key[:12]}")
+    click.echo(
+        f"{step} for {place}: {answer} {plan.image.key[:12] if plan.image else plan.key[:12]}"
+    )
     click.echo(f"  {plan.why}")
     for one in considered:
         _show_considered(one, plan)
@@ -98,28 +98,40 @@ def _show_considered(one: Considered, plan: ImagePlan) -> None:
     word = "taken" if taken else "would fit too" if one.fits else "does not fit"
     click.echo(f"\nimage {one.image.key[:12]} of {one.image.created[:10]}: {word}")
     rows = [
-        {"field": v.field, "image": v.image or "–", "site": v.site or "–", "": _mark(v.fits), "why": v.why}
+        {
+            "field": v.field,
+            "image": v.image or "–",
+            "site": v.site or "–",
+            "": _mark(v.fits),
+            "why": v.why,
+        }
         for v in one.verdicts
     ]
     show(rows, ["field", "image", "site", "", "why"], json_wanted=False)
-
-
-def _mark(fits: bool) -> str:
-    return "✓" if fits else "✗"
 
 
 def _others(
     store: ImageStore, plan: ImagePlan, workflow: str, step: str
 ) -> list[tuple[Image, list[str]]]:
     """Images of the same step with other software, the newest first, and what differs."""
-    from builder.build import inputs_of
     from builder.plan import differences
 
     return [
-        (image, list(differences(plan.inputs, inputs_of(image))))
+        (image, list(differences(plan.inputs, _inputs_of(image))))
         for image in store.list()
         if (image.workflow, image.step) == (workflow, step) and image.software_key != plan.software
     ]
+
+
+def _inputs_of(image: Image) -> dict[str, Any]:
+    """What went into an image; nothing for one whose files are in the registry only."""
+    from builder.making import INPUTS
+
+    try:
+        found: dict[str, Any] = json.loads((image.folder / INPUTS).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def _document(
@@ -149,18 +161,21 @@ def verify_images(ctx: click.Context, keys: tuple[str, ...], as_json: bool) -> N
 
     Exit code 1 if one is not as it was signed.
     """
-    from builder.supply.signature import read_allowed_signers
+    from builder.supply.signers import read_signers
     from builder.supply.verify import verify
     from hooks.cli.service import settings_of
 
     store = _store(ctx)
-    allowed = read_allowed_signers(settings_of(ctx).signers)
+    signers = settings_of(ctx).signers
+    allowed = read_signers(signers.read_text("utf-8") if signers.exists() else "", str(signers))
     rows = []
     for image in [_one(store, key) for key in keys] if keys else store.list():
         row = {"short": image.key[:12], "workflow": image.workflow, "step": image.step}
         try:
             verified = verify(image.folder, allowed)
-            rows.append(row | {"result": "genuine", "why": f"signed by {verified.signer}"})
+            rows.append(
+                row | {"result": "genuine", "why": f"signed by {verified.signer.fingerprint}"}
+            )
         except WaasError as error:
             rows.append(row | {"result": "REFUSED", "why": str(error)})
     show(rows, ["short", "workflow", "step", "result", "why"], json_wanted=as_json)

@@ -18,6 +18,7 @@ _COMMANDS = {
     "work": "hooks.cli.service:work",
     "tokens": "hooks.cli.service:tokens",
     "deliveries": "hooks.cli.service:deliveries",
+    "builds": "hooks.cli.builds:builds",
     "sites": "hooks.cli.sites:sites",
     "deployments": "hooks.cli.sites:deployments",
     # authors, on any checkout
@@ -25,7 +26,7 @@ _COMMANDS = {
     "plan": "hooks.cli.author:plan",
     "recipe": "hooks.cli.author:recipe",
     "build": "hooks.cli.author:build",
-    "images": "hooks.cli.author:images",
+    "images": "hooks.cli.images:images",
     # users
     "workflows": "hooks.cli.user:workflows",
     "executions": "hooks.cli.user:executions",
@@ -39,6 +40,7 @@ _SHORT = {
     "work": "One more worker.",
     "tokens": "API tokens: create, list, revoke.",
     "deliveries": "Every push and webhook, and what became of it.",
+    "builds": "Image builds: list them, read their logs, cancel them.",
     "sites": "The sites: list them, check that they can be used.",
     "deployments": "Which workflow is in place where.",
     "validate": "Judge a registry checkout, offline.",
