@@ -1,4 +1,4 @@
-"""``waas images``: what is in the store, why an image was taken or not, is it genuine, may it go."""
+"""``waas images``: what is there, why one was taken or not, whether it is genuine, what may go."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _show_considered(one: Considered, plan: ImagePlan) -> None:
             "field": v.field,
             "image": v.image or "–",
             "site": v.site or "–",
-            "": _mark(v.fits),
+            "": "✓" if v.fits else "✗",
             "why": v.why,
         }
         for v in one.verdicts
