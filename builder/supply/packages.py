@@ -147,8 +147,8 @@ def python(files: Mapping[str, bytes]) -> tuple[PythonPackage, ...]:
 
 def _direct_url(content: bytes) -> str:
     document = _json(content)
-    url = document.get("url")
-    return _plain(url) if isinstance(url, str) else ""
+    url = document.get("url")  # it may hold a password
+    return _plain(re.sub(r"//[^/@]*@", "//", url[:_MAX_TEXT])) if isinstance(url, str) else ""
 
 
 def spack(lock: bytes) -> tuple[SpackPackage, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
+from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
@@ -83,51 +83,50 @@ def _components(found: Inventory) -> Iterable[Component]:
 
 def _debian(package: DebianPackage, system: str, distribution: str) -> Component:
     qualifiers = {"arch": package.architecture, "distro": distribution}
-    return _component(
-        PackageURL("deb", system, package.name, package.version or None, qualifiers),
-        {"source": package.source},
-    )
+    place = ("deb", system, package.name, package.version)
+    return _component(place, qualifiers, {"source": package.source})
 
 
 def _python(package: PythonPackage) -> Component:
-    purl = PackageURL("pypi", None, package.name, package.version or None)
-    made = _component(purl, {"path": package.path})
+    place = ("pypi", "", package.name, package.version)
+    made = _component(place, {}, {"path": package.path, "url": package.url})
     if package.license:
         made.licenses.add(LicenseFactory().make_from_string(package.license))
-    if package.url:
-        made.external_references.add(
-            ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(package.url))
-        )
     return made
 
 
 def _spack(package: SpackPackage) -> Component:
-    qualifiers = {"spack_hash": package.hash}
-    return _component(
-        PackageURL("generic", "spack", package.name, package.version or None, qualifiers),
-        {
-            "manager": "spack",
-            "hash": package.hash,
-            "target": package.target,
-            "compiler": package.compiler,
-            "namespace": package.namespace,
-            "variants": " ".join(package.variants),
-        },
-    )
+    properties = {
+        "manager": "spack",
+        "hash": package.hash,
+        "target": package.target,
+        "compiler": package.compiler,
+        "namespace": package.namespace,
+        "variants": " ".join(package.variants),
+    }
+    place = ("generic", "spack", package.name, package.version)
+    return _component(place, {"spack_hash": package.hash}, properties)
 
 
 def _easybuild(module: EasyBuildModule) -> Component:
-    return _component(
-        PackageURL("generic", "easybuild", module.name, module.version),
-        {"manager": "easybuild", "toolchain": module.toolchain},
-    )
+    place = ("generic", "easybuild", module.name, module.version)
+    return _component(place, {}, {"manager": "easybuild", "toolchain": module.toolchain})
 
 
-def _component(purl: PackageURL, properties: dict[str, str]) -> Component:
+def _component(
+    place: tuple[str, str, str, str], qualifiers: dict[str, str], properties: dict[str, str]
+) -> Component:
+    """Return a component; one whose name (a stranger's text) fits no package URL has none."""
+    kind, space, name, version = place
+    try:
+        purl = PackageURL(kind, space or None, name, version or None, qualifiers)
+        reference = purl.to_string()
+    except (ValueError, TypeError):
+        purl, reference = None, f"{kind}:{space}/{name}@{version}"
     return Component(
-        name=purl.name,
-        version=purl.version,
-        bom_ref=purl.to_string(),
+        name=name,
+        version=version or None,
+        bom_ref=reference,
         purl=purl,
         properties=_properties(properties),
     )

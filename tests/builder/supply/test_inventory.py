@@ -57,7 +57,7 @@ DIST = "usr/lib/python3/dist-packages/x-1.dist-info"
 FILES = (
     ("var/lib/dpkg/status", STATUS),
     (f"{DIST}/METADATA", METADATA % (b"x", b"1")),
-    (f"{DIST}/direct_url.json", b'{"url": "https://example.org/x.whl"}'),
+    (f"{DIST}/direct_url.json", b'{"url": "https://me:secret@example.org/x.whl"}'),
     ("opt/venv/lib/python3.11/site-packages/y.egg-info/PKG-INFO", METADATA % (b"y", b"2")),
     ("usr/lib/python3/dist-packages/z.egg-info", METADATA % (b"z", b"3")),
     ("root/cache/w.dist-info/METADATA", METADATA % (b"w", b"4")),

@@ -51,6 +51,9 @@ def test_it_is_valid_and_names_each_package_by_its_url() -> None:
     spack = found["pkg:generic/spack/zlib@1.3?spack_hash=abcd"]["properties"]
     assert {"name": "org.hpcwaas:variants", "value": "+a ~b"} in spack
     assert found["pkg:pypi/foo.bar@1.0"]["licenses"] == [{"license": {"id": "MIT"}}]
+    assert {"name": "org.hpcwaas:url", "value": "https://x.org/y"} in [
+        value for one in found.values() for value in one.get("properties", [])
+    ]
     assert document["metadata"]["timestamp"] == "1970-01-01T00:00:01+00:00"
     depends = next(one for one in document["dependencies"] if one["ref"] == "image")
     assert depends["dependsOn"] == sorted(found)
@@ -71,7 +74,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 NAME = TEXT.filter(str.strip)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     debian=st.builds(DebianPackage, NAME, TEXT, TEXT, TEXT),
     python=st.builds(PythonPackage, NAME, TEXT, TEXT | st.text("(MIT ANDOR)+", max_size=900), TEXT),
