@@ -11,6 +11,7 @@ from hooks.db import Database
 from hooks.db.tables import LogLine
 
 DEBUG, INFO, WARNING, ERROR = 1, 2, 4, 8
+LEVELS = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARN", ERROR: "ERROR"}
 DEFAULT_LEVELS = INFO | WARNING | ERROR
 LONGEST_LINE = 8_000  # characters
 

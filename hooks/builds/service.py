@@ -188,6 +188,11 @@ class Builds:
             else:
                 self._start(row)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether this process is to end."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Let go of everything at once; what is unfinished goes on at the next start."""
         self._stopping.set()

@@ -136,6 +136,8 @@ class Requests:
 
     def catalog(self, commit: str) -> Mapping[str, bytes]:
         """The files of the Software Catalogue at a commit; none for no commit."""
+        if not commit:
+            return {}
         known, files = self._catalog
         if known != commit:
             files = files_of(self._tree(SOFTWARE, commit))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ci.findings import Report
 from ci.report import render_text
+from hooks.builds.harmless import harmless
 
 
 def text(
@@ -58,9 +59,9 @@ def _done(row: dict[str, Any], result: dict[str, Any] | None) -> str:
 
 def _failed(result: dict[str, Any]) -> str:
     if result.get("state") == "CANCELLED":
-        return str(result["error"])
+        return harmless(result["error"])
     log = f"; its log: waas builds logs {result['build']}" if result["build"] else ""
-    return f"FAILED: {result['error']}{log}"
+    return f"FAILED: {harmless(result['error'])}{log}"
 
 
 def _next(number: int, found: Report, builds: Sequence[dict[str, Any]]) -> str:

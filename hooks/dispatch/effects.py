@@ -247,10 +247,11 @@ def _to_build(
     """The builds that a plan asks for; ``reuse`` and ``share`` are asked too: they are quick, and
     what was true when the plan was made need not be true any more.
     """
-    names = ("id", "workflow", "step", "site", "key")
+    names = ("workflow", "step", "site", "key")
     return [
         {name: row[name] for name in names}
         | {
+            "id": f"{row['workflow']}/{row['id']}",
             "spec": BuildSpec(
                 workflow=row["owner"],
                 step=row["step"],
@@ -259,7 +260,7 @@ def _to_build(
                 target=Target(**row["target"]),
                 scope=scope,
                 site=row["site"],
-            ).to_dict()
+            ).to_dict(),
         }
         for row in rows
     ]

@@ -6,7 +6,15 @@ from typing import Any
 
 from flask import Flask
 
-from hooks.web import errors, execution_api, pages, service_api, webhooks
+from hooks.web import (
+    builds_api,
+    errors,
+    execution_api,
+    image_creation,
+    pages,
+    service_api,
+    webhooks,
+)
 
 
 def create(waas: Any) -> Flask:
@@ -16,6 +24,8 @@ def create(waas: Any) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["waas"] = waas
     errors.register(app)
-    for room in (execution_api, service_api, webhooks, pages):
+    for room in (execution_api, image_creation, builds_api, service_api, webhooks, pages):
         app.register_blueprint(room.api)
+    prefix = image_creation.PREFIX
+    app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")
     return app

@@ -27,13 +27,20 @@ def requires_token(view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         tokens: Tokens = current_app.extensions["waas"].tokens
-        found = tokens.check(_token())
-        if found is None:
-            raise Unauthorized("give an access token that holds: Authorization: Bearer <token>")
-        g.caller = found
-        return view(*args, **kwargs)
+        for token in _candidates():
+            found = tokens.check(token)
+            if found is not None:
+                g.caller, g.token = found, token
+                return view(*args, **kwargs)
+        raise Unauthorized("give an access token that holds: Authorization: Bearer <token>")
 
     return wrapper
+
+
+def given_token() -> str:
+    """The token that came with the current request, which is the caller's own."""
+    token: str = g.token
+    return token
 
 
 def requires_operator(view: Callable[P, R]) -> Callable[P, R]:
@@ -48,10 +55,13 @@ def requires_operator(view: Callable[P, R]) -> Callable[P, R]:
     return requires_token(wrapper)
 
 
-def _token() -> str:
+def _candidates() -> list[str]:
+    """What may be the token: the bearer, or the password; a client of the public Container Image
+    Creation has it as the user, with ``None`` as the password.
+    """
     given = request.authorization
     if given is None:
-        return ""
+        return []
     if given.type == "bearer":
-        return given.token or ""
-    return str(given.password or "") if given.type == "basic" else ""
+        return [given.token or ""]
+    return [str(given.password or ""), str(given.username or "")] if given.type == "basic" else []

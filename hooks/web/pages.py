@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from flask import Blueprint, Response, current_app, jsonify, render_template
 from sqlalchemy import select
 from werkzeug.exceptions import Unauthorized
 
@@ -14,6 +14,8 @@ from hooks.web.execution_api import public_status
 
 api = Blueprint("pages", __name__, template_folder="templates")
 
+LINES_ON_A_PAGE = 5_000  # at first; the page then asks for those that follow
+
 
 def _app() -> Any:
     return current_app.extensions["waas"]
@@ -21,19 +23,17 @@ def _app() -> Any:
 
 @api.app_errorhandler(Unauthorized)
 def ask(error: Unauthorized) -> Response:
-    """401; a browser is told that a user name and a token (as the password) will do."""
+    """401, with the challenge that HTTP asks for: browsers and wget send nothing without it."""
     answer = jsonify(error=error.description, hint="`waas tokens create USER`")
     answer.status_code = 401
-    wanted = request.headers.get("Accept", "")
-    if "text/html" in wanted or "image/" in wanted:  # a browser: a page, or a picture on one
-        answer.headers["WWW-Authenticate"] = 'Basic realm="hpcwaas: any name, token as password"'
+    answer.headers["WWW-Authenticate"] = 'Basic realm="hpcwaas: any name, token as password"'
     return answer
 
 
 @api.get("/")
 @requires_token
 def home() -> str:
-    """Executions, deployments and pull requests at a glance."""
+    """Executions, deployments, builds and pull requests at a glance."""
     waas = _app()
     with waas.database.session() as session:
         deployments = list(session.scalars(select(Deployment).order_by(Deployment.id)))
@@ -43,6 +43,7 @@ def home() -> str:
         "home.html",
         executions=[(e, public_status(e)) for e in waas.executions.mine(caller(), limit=20)],
         deployments=deployments,
+        builds=waas.builds.records.page(size=10)[0],
         pulls=pulls,
         user=caller().user,
     )
@@ -65,6 +66,24 @@ def execution_page(execution: str) -> str:
     )
 
 
+@api.get("/pages/builds/<build>")
+@requires_token
+def build_page(build: str) -> str:
+    """One build and its log, which goes on while the page is open."""
+    records = _app().builds.records
+    row = records.get(build)
+    lines = records.lines(build, size=LINES_ON_A_PAGE)
+    return render_template(
+        "build.html",
+        build=row,
+        askers=records.askers(build),
+        lines=lines,
+        last=lines[-1].number if lines else 0,
+        more=row.active is not None or len(lines) == LINES_ON_A_PAGE,
+        user=caller().user,
+    )
+
+
 @api.get("/pages/pulls/<repository>/<int:number>")
 @requires_token
 def pull_page(repository: str, number: int) -> tuple[str, int]:
@@ -76,4 +95,5 @@ def pull_page(repository: str, number: int) -> tuple[str, int]:
         pull = session.scalar(query)
     if pull is None:
         return render_template("missing.html", user=caller().user), 404
-    return render_template("pull.html", pull=pull, user=caller().user), 200
+    results = {r["id"]: r for r in pull.plan.get("results", [])}
+    return render_template("pull.html", pull=pull, results=results, user=caller().user), 200

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import select
 
-from hooks.db.tables import Build, Delivery, Deployment, PullRequest, now
+from hooks.db.tables import Delivery, Deployment, PullRequest
 from hooks.web.auth import requires_operator, requires_token
 
 api = Blueprint("service_api", __name__)
@@ -79,21 +79,6 @@ def deployments() -> Response:
 def images() -> Response:
     """The image store."""
     return jsonify(images=[image.to_dict() for image in _app().images.list()])
-
-
-@api.get("/builds")
-@requires_token
-def builds() -> Response:
-    """The newest builds, oldest of them first; ``seconds`` until now for one that runs."""
-    rows = _rows(select(Build).order_by(Build.started_at.desc()).limit(200))
-    shown = ("id", "workflow", "step", "site", "commit", "scope", "state", "reused", "message")
-    return jsonify(
-        builds=[
-            {n: getattr(b, n) for n in (*shown, "key", "digest")}
-            | {"seconds": ((b.finished_at or now()) - b.started_at).total_seconds()}
-            for b in reversed(rows)
-        ]
-    )
 
 
 @api.get("/pulls")

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hooks.builds.records import BuildRecords
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.user_keys import UserKeys
 from hooks.db import Database
@@ -52,6 +53,7 @@ def waas(tmp_path):
         engine=engine,
         executions=executions,
         journal=Journal(database),
+        builds=SimpleNamespace(records=BuildRecords(database, Journal(database))),
         tokens=Tokens(database),
         ssh_keys=UserKeys(database, store),
         inbox=Inbox(database),
