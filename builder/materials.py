@@ -15,7 +15,7 @@ is needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from posixpath import basename, dirname
 from typing import Any
 
@@ -35,6 +35,7 @@ _DEPENDENCIES = (
     *("dependencies", "builddependencies", "hiddendependencies", "hidden_deps", "multi_deps"),
 )
 _EASYCONFIG = ".eb"
+_USUAL_IMPORT = b"from spack.package import *"
 _KEPT = 2000  # recipes and easyconfigs that are not read again for each step and site
 
 
@@ -53,11 +54,31 @@ def used_catalog(
     return {path: catalog[path] for path in sorted(used)}
 
 
+class _Paths:
+    """The files of the catalogue by the folder that they lie in, however deep."""
+
+    def __init__(self, catalog: Mapping[str, bytes]) -> None:
+        self._inside: dict[str, list[str]] = {}  # packages/<name> to paths
+        self.beside = []  # right in packages/: these belong to nobody and are found by all
+        for path in catalog:
+            parts = path.split("/")
+            if parts[0] == PACKAGES and len(parts) > 2:
+                self._inside.setdefault(f"{_START}{parts[1]}", []).append(path)
+            elif parts[0] == PACKAGES and not path.endswith(_EASYCONFIG):
+                self.beside.append(path)
+
+    def below(self, folder: str) -> Iterator[str]:
+        """Everything in a folder of ``packages/``."""
+        inside = self._inside.get("/".join(folder.split("/")[:2]), ())
+        return (path for path in inside if path.startswith(f"{folder}/"))
+
+
 class _SpackPackages:
     """The catalogue as a repository of Spack: folders with a ``package.py``."""
 
     def __init__(self, catalog: Mapping[str, bytes]) -> None:
         self._catalog = catalog
+        self._paths = _Paths(catalog)
         self._folders: dict[str, list[str]] = {}  # key of a package to its folders
         for path in sorted(catalog):
             folder, name = dirname(path), basename(path)
@@ -79,34 +100,41 @@ class _SpackPackages:
             if key in found or key not in self._folders:
                 continue
             found.add(key)
-            for references in self._references[key]:
+            for references in self._references(key):
                 if references is None or references.is_open:
-                    found |= self._folders.keys()
-                    waiting.clear()
-                    break
+                    return self._files_of(self._folders)
                 waiting += references.names
-        folders = (folder for key in found for folder in self._folders[key])
-        inside = {path for folder in folders for path in self._files(folder)}
-        return inside | {REPOSITORY} | set(_beside_packages(self._catalog))
+        return self._files_of(found)
 
     def _is_within_reach(self, key: str) -> bool:
         """Whether recipes of Spack itself may come to the package."""
-        provides = (found is None or found.may_provide for found in self._references[key])
-        return index.known(key) or any(provides)
+        recipes = (self._catalog[f"{folder}/{RECIPE}"] for folder in self._folders[key])
+        if index.known(key):
+            return True
+        if not any(_may_stand_in(recipe) for recipe in recipes):
+            return False
+        return any(found is None or found.may_provide for found in self._references(key))
 
-    @cached_property
-    def _references(self) -> Mapping[str, list[RecipeReferences | None]]:
-        """What each recipe refers to; None if it cannot be read."""
-        return {
-            key: [_recipe(self._catalog[f"{f}/{RECIPE}"], f"{f}/{RECIPE}") for f in folders]
-            for key, folders in self._folders.items()
-        }
+    def _references(self, key: str) -> list[RecipeReferences | None]:
+        """What the package's recipes refer to; None for one that cannot be read."""
+        paths = [f"{folder}/{RECIPE}" for folder in self._folders[key]]
+        return [_recipe(self._catalog[path], path) for path in paths]
+
+    def _files_of(self, keys: Iterable[str]) -> set[str]:
+        folders = (folder for key in keys for folder in self._folders[key])
+        inside = {path for folder in folders for path in self._files(folder)}
+        return inside | {REPOSITORY, *self._paths.beside}
 
     def _files(self, folder: str) -> Iterator[str]:
         recipe = self._catalog[f"{folder}/{RECIPE}"]
-        for path in _below(self._catalog, folder):
+        for path in self._paths.below(folder):
             if not path.endswith(_EASYCONFIG) and not _is_unnamed_invocation(path, recipe):
                 yield path
+
+
+def _may_stand_in(recipe: bytes) -> bool:
+    """A quick look: without these words it neither provides nor inherits from another recipe."""
+    return b"provides" in recipe or recipe.count(b"import") != recipe.count(_USUAL_IMPORT)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -135,6 +163,7 @@ class _Easyconfigs:
 
     def __init__(self, catalog: Mapping[str, bytes]) -> None:
         self._catalog = catalog
+        self._around = _Paths(catalog)
         self._paths: dict[str, list[str]] = {}
         for path in sorted(catalog):
             if path.startswith(_START) and path.endswith(_EASYCONFIG):
@@ -142,19 +171,22 @@ class _Easyconfigs:
 
     def used(self, wanted: Iterable[str]) -> set[str]:
         """Paths of what these easyconfigs may need."""
-        waiting, found = list(wanted), set[str]()
+        waiting, seen = list(wanted), set[str]()
+        is_own_needed = False
         while waiting:
             name = waiting.pop()
-            if name in found:
+            if name in seen:
                 continue
-            if name not in self._paths:  # one of EasyBuild's own
-                waiting += own_easyconfigs.names() & self._paths.keys() - found
-                continue
-            found.add(name)
-            for path in self._paths[name]:
+            seen.add(name)
+            if name not in self._paths and not is_own_needed:
+                is_own_needed = True
+                waiting += own_easyconfigs.names() & self._paths.keys()
+            for path in self._paths.get(name, ()):
                 waiting += self._dependencies(path)
+        found = seen & self._paths.keys()
         paths = {path for name in found for path in self._paths[name]}
-        return paths | {file for path in paths for file in self._files(path)}
+        beside = self._around.beside if paths else ()
+        return paths | {file for path in paths for file in self._files(path)} | set(beside)
 
     def _dependencies(self, path: str) -> Iterator[str]:
         """File names of what an easyconfig needs; all if that cannot be read."""
@@ -172,13 +204,10 @@ class _Easyconfigs:
         easyconfig = _easyconfig(data, path)
         name = easyconfig.name if easyconfig else basename(path).partition("-")[0]
         named = [f"{_START}{name}", f"{_START}{name[:1].lower()}/{name}"]
-        for file in (
-            p for folder in (dirname(path), *named) for p in _below(self._catalog, folder)
-        ):
+        for file in (p for folder in (dirname(path), *named) for p in self._around.below(folder)):
             is_code = file.endswith(_EASYCONFIG) or basename(file) == RECIPE
             if not is_code and not _is_unnamed_invocation(file, data):
                 yield file
-        yield from _beside_packages(self._catalog)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -241,14 +270,3 @@ def _is_unnamed_invocation(path: str, code: bytes) -> bool:
     """Whether it is JSON that a recipe does not mention: how a package is called, not built."""
     mentioned = basename(path).encode() in code or b"package_dir" in code or b"__file__" in code
     return path.endswith(".json") and not mentioned
-
-
-def _below(catalog: Mapping[str, bytes], folder: str) -> Iterator[str]:
-    return (path for path in catalog if path.startswith(f"{folder}/"))
-
-
-def _beside_packages(catalog: Mapping[str, bytes]) -> Iterator[str]:
-    """Files right in ``packages/``, which belong to nobody and are found by all."""
-    for path in catalog:
-        if dirname(path) == PACKAGES and not path.endswith(_EASYCONFIG):
-            yield path

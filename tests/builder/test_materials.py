@@ -138,10 +138,11 @@ def test_what_recipes_of_spack_can_reach_is_always_taken() -> None:
     catalog["packages/zz5/package.py"] = recipe(
         head="from spack.pkg.builtin.openmpi import Openmpi", base="Openmpi"
     )
-    catalog["packages/zz6/package.py"] = b"class ("
+    catalog["packages/zz6/package.py"] = b"class ( provides"
     assert spack(catalog, "zlib") >= {"openmpi", "zz2", "zz3", "zz5", "zz6"}
-    del catalog["packages/zz6/package.py"]
+    catalog["packages/zz6/package.py"] = b"class ("
     assert spack(catalog, "zlib") == {"openmpi", "zz2", "zz3", "zz5"}
+    assert spack(catalog, "zz6") == {"openmpi", "zz2", "zz3", "zz4", "zz5", "zz6"}
 
 
 def test_inherited_recipes_are_taken() -> None:
@@ -316,6 +317,7 @@ def test_sources_and_patches_of_easyconfigs_are_taken() -> None:
         "packages/Zz/zz.tar.gz": b"",
         "packages/z/Zz/zz.tar.gz": b"",
         "packages/zz.tar.gz": b"",
+        "packages/a/sub/x/deep.patch": b"",
     }
     others = {
         "packages/a/package.py": b"",
