@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from builder.supply.signers import PublicKey, write_signers
+from builder.supply.verify import NAMESPACE
 from ci.errors import EntryError, SiteError
 from ci.site import Site
 from hooks.deployments import remote
-from hooks.deployments.deploy import activate
+from hooks.deployments.deploy import Proven, activate, put_signers
 from hooks.deployments.plan import check_names, layout
+from hooks.deployments.proofs import digests_on_site
 from hooks.sites.seams import Transport
 
 
@@ -29,6 +34,12 @@ class Deployment:
         """Size by SHA-256 of the images that it needs."""
         steps = self.manifest.get("steps", {}).values()
         return {step["sha256"]: step["size"] for step in steps}
+
+    @property
+    def signed(self) -> list[str]:
+        """SHA-256s of those that were deployed with a proof."""
+        steps = self.manifest.get("steps", {}).values()
+        return sorted({step["sha256"] for step in steps if step.get("signed")})
 
 
 def list_deployments(transport: Transport, site: Site) -> list[Deployment]:
@@ -51,13 +62,31 @@ def list_deployments(transport: Transport, site: Site) -> list[Deployment]:
     return sorted(found, key=lambda d: (d.workflow, str(d.manifest.get("created", "")), d.commit))
 
 
-def rollback(transport: Transport, site: Site, workflow: str, commit: str) -> None:
-    """Make a version that is still on the site the current one. Raises ``EntryError`` if none."""
+def rollback(
+    transport: Transport,
+    site: Site,
+    workflow: str,
+    commit: str,
+    *,
+    signers: tuple[PublicKey, ...] = (),
+) -> None:
+    """Make a version that is still on the site the current one. Raises ``EntryError`` if none.
+
+    Its images are hashed on the site, and their signatures checked: by ``signers``, or else by
+    those that the last deployment has put there. Raises ``SiteError``; then nothing changes.
+    """
     check_names(workflow, commit)
     versions = [d for d in list_deployments(transport, site) if d.workflow == workflow]
     for version in versions:
         if version.commit == commit:
-            activate(transport, site, workflow, commit, version.images)
+            places = layout(site)
+            proofs = digests_on_site(transport, site, places, version.signed, signers)
+            digest = ""
+            if signers:
+                text = write_signers(signers, NAMESPACE, datetime.now(UTC))
+                put_signers(transport, site, text)
+                digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+            activate(transport, site, workflow, commit, version.images, Proven(proofs, digest))
             return
     known = ", ".join(d.commit[:12] for d in versions) or "none"
     raise EntryError(
