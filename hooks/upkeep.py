@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 Going = Sequence[tuple[Image, str]]
 _GIGABYTE = 1e9
+# what was built or answered a request a moment ago is about to be deployed
+_RECENT_SECONDS = 3600.0
 
 
 class Upkeep:
@@ -52,8 +54,9 @@ class Upkeep:
         }
 
     def in_use(self) -> set[str]:
-        """Keys and digests of all images that a deployment has or waits for."""
-        found: set[str] = set()
+        """Keys and digests of what a deployment has or waits for, and of what was just taken."""
+        recently = time.time() - _RECENT_SECONDS
+        found = {image.key for image in self._store.list() if image.last_used > recently}
         with self._database.session() as session:
             for row in session.scalars(select(Deployment).where(Deployment.state != "REMOVED")):
                 found |= set(row.images.values())

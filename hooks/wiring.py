@@ -181,7 +181,7 @@ def _register(waas: Waas, images: _ImagesWhenReady) -> None:
         sites=waas.sites,
         images=images,
         builds=waas.builds,
-        deployments=Deployments(database, journal, waas.connections),
+        deployments=Deployments(database, journal, waas.connections, settings.signers),
         work=settings.work,
     )
     running = ExecutionEffects(

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ci.errors import SettingsError
 
@@ -84,6 +85,15 @@ def read_signers(text: str, path: str = "allowed_signers") -> tuple[PublicKey, .
     if not found:
         raise SettingsError(f"{path} names no key")
     return tuple(found)
+
+
+def read_signers_file(path: Path) -> tuple[PublicKey, ...]:
+    """Read the file of allowed signers. Raises ``SettingsError``."""
+    try:
+        return read_signers(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "`waas init` on the service home makes it"
+        raise SettingsError(f"cannot read {path}: {error}", hint=hint) from error
 
 
 def write_signers(keys: Sequence[PublicKey], namespace: str, moment: datetime) -> str:

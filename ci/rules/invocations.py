@@ -249,7 +249,7 @@ class InvalidDirection(InvocationRule):
             for item in types:
                 if item.is_text:
                     yield from self.described(name, item)
-        elif value.value not in DIRECTIONS:
+        elif not value.is_text or value.text not in DIRECTIONS:
             written = value.text[:80] if value.text else value.kind
             message = f"parameter {name[:80]!r} has no direction {written!r}"
             yield self.at(value, message, nearest(value.text.upper(), DIRECTIONS))

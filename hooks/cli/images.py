@@ -161,13 +161,12 @@ def verify_images(ctx: click.Context, keys: tuple[str, ...], as_json: bool) -> N
 
     Exit code 1 if one is not as it was signed.
     """
-    from builder.supply.signers import read_signers
+    from builder.supply.signers import read_signers_file
     from builder.supply.verify import verify
     from hooks.cli.service import settings_of
 
     store = _store(ctx)
-    signers = settings_of(ctx).signers
-    allowed = read_signers(signers.read_text("utf-8") if signers.exists() else "", str(signers))
+    allowed = read_signers_file(settings_of(ctx).signers)
     rows = []
     for image in [_one(store, key) for key in keys] if keys else store.list():
         row = {"short": image.key[:12], "workflow": image.workflow, "step": image.step}

@@ -133,7 +133,8 @@ class BuildAsker(Base):
 class Deployment(Base):
     """A workflow at a site. ``commit`` is what is wanted, ``active`` what serves now.
 
-    ``state``: DEPLOYING, WAITING (for the site), ACTIVE, FAILED, REMOVED.
+    ``state``: DEPLOYING, WAITING (for the site), ACTIVE, FAILED, REMOVED. ``images``, step →
+    content key, are those of the wanted commit, so that the image store keeps them.
     """
 
     __tablename__ = "deployments"
@@ -145,6 +146,7 @@ class Deployment(Base):
     active: Mapped[str] = mapped_column(String(40), default="")
     state: Mapped[str] = mapped_column(String(20), default="DEPLOYING")
     message: Mapped[str] = mapped_column(Text, default="")
+    images: Mapped[dict[str, Any]] = mapped_column(default=dict)
     manifest: Mapped[dict[str, Any]] = mapped_column(default=dict)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.store import Image
+from builder.supply.signers import read_signers_file
 from ci.site import Site
 from hooks.db import Database
 from hooks.db.tables import Deployment
@@ -19,8 +20,11 @@ from hooks.sites.connections import Connections
 class Deployments:
     """Rows of deployments over the database, effects over the sites."""
 
-    def __init__(self, database: Database, journal: Journal, connections: Connections) -> None:
+    def __init__(
+        self, database: Database, journal: Journal, connections: Connections, signers: Path
+    ) -> None:
         self._database, self._journal, self._connections = database, journal, connections
+        self._signers = signers
 
     def wanted(self, workflow: str, site: str, commit: str, content: str) -> bool:
         """Record what main wants at a site; whether anything has to be done for it."""
@@ -35,6 +39,12 @@ class Deployments:
             row.state, row.message = "DEPLOYING", ""
             session.add(row)
         return True
+
+    def begin(self, deployment: Mapping[str, Any]) -> None:
+        """Record the images that it needs, before anything is done with them."""
+        with self._database.session() as session:
+            row = session.get_one(Deployment, deployment["id"])
+            row.images = dict(deployment["images"])
 
     def superseded(self, deployment: Mapping[str, Any]) -> bool:
         """Whether main wants something else at the site by now."""
@@ -58,6 +68,7 @@ class Deployments:
             folder=source,
             images={step: _image_file(image) for step, image in images.items()},
             details={"deployment": deployment["id"]},
+            signers=read_signers_file(self._signers),
         )
         manifest = deploy(transport, site, release).manifest
         with self._database.session() as session:

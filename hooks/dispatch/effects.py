@@ -188,6 +188,7 @@ class DispatchEffects:
         """Put a workflow version in place on a site."""
         if self.deployments.superseded(deployment):
             return
+        self.deployments.begin(deployment)
         folder = self.work / "deploy" / f"{deployment['workflow']}-{deployment['commit']}-"
         folder = folder.with_name(folder.name + deployment["site"])
         shutil.rmtree(folder, ignore_errors=True)
@@ -201,10 +202,11 @@ class DispatchEffects:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _stored(self, key: str) -> Any:
-        image = self.images().store.find(key, MAIN)
+        store = self.images().store
+        image = store.find(key, MAIN)
         if image is None:
             raise EntryError(f"the image {key[:12]} is not in the store", hint="build it again")
-        return image
+        return store.fetch(image)
 
     def deployment_waits(self, deployment: dict[str, Any], reason: str) -> None:
         """Record that the site is waited for."""
