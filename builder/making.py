@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TextIO
 
 from builder import checkout
 from builder.backends.seams import BuildContext, Built, ImageBuilder
@@ -57,38 +58,13 @@ def make_image(shop: Workshop, attempt: Attempt) -> Image:
             the key that signs does; SiteError: package servers do not answer; CancelledError.
     """
     begun, started = time.monotonic(), _now()
-    part, plan = attempt.part, attempt.plan
-    (part / RECIPE).write_text(plan.recipe.text, "utf-8")
-    (part / INPUTS).write_bytes(canonical(plan.inputs) + b"\n")
-    context = _context(shop.settings, attempt)
-    with (part / LOG).open("w", encoding="utf-8", buffering=1) as log:
-
-        def tell(phase: Phase) -> Callable[[str], None]:
-            def line(text: str) -> None:
-                log.write(text + "\n")
-                attempt.progress(phase, text)
-
-            return line
-
-        built = shop.image_builder.build(
-            context,
-            attempt.work,
-            tell(Phase.BUILDING),
-            timeout=shop.settings.build_timeout,
-            cancelled=attempt.cancelled,
-        )
-        found = inventory(built.path, platform=plan.target.platform)
-        shop.convert(
-            built,
-            part / SIF,
-            shop.settings,
-            tell(Phase.CONVERTING),
-            container_engine=plan.target.container_engine,
-            cancelled=attempt.cancelled,
-        )
+    (attempt.part / RECIPE).write_text(attempt.plan.recipe.text, "utf-8")
+    (attempt.part / INPUTS).write_bytes(canonical(attempt.plan.inputs) + b"\n")
+    with (attempt.part / LOG).open("w", encoding="utf-8", buffering=1) as log:
+        built, found = _build(shop, attempt, log)
     image = _image(shop, attempt, built, found, round(time.monotonic() - begun, 3))
     seal(
-        part,
+        attempt.part,
         image,
         found=found,
         origin=_origin(shop, attempt, started),
@@ -96,6 +72,36 @@ def make_image(shop: Workshop, attempt: Attempt) -> Image:
         source_date_epoch=shop.settings.source_date_epoch,
     )
     return image
+
+
+def _build(shop: Workshop, attempt: Attempt, log: TextIO) -> tuple[Built, Inventory]:
+    """Build, look into the image, convert it to a SIF."""
+
+    def tell(phase: Phase) -> Callable[[str], None]:
+        def line(text: str) -> None:
+            log.write(text + "\n")
+            attempt.progress(phase, text)
+
+        return line
+
+    target = attempt.plan.target
+    built = shop.image_builder.build(
+        _context(shop.settings, attempt),
+        attempt.work,
+        tell(Phase.BUILDING),
+        timeout=shop.settings.build_timeout,
+        cancelled=attempt.cancelled,
+    )
+    found = inventory(built.path, platform=target.platform)
+    shop.convert(
+        built,
+        attempt.part / SIF,
+        shop.settings,
+        tell(Phase.CONVERTING),
+        container_engine=target.container_engine,
+        cancelled=attempt.cancelled,
+    )
+    return built, found
 
 
 def _context(settings: BuilderSettings, attempt: Attempt) -> BuildContext:
