@@ -64,15 +64,12 @@ def read_statement(
 ) -> tuple[Mapping[str, Any], PublicKey]:
     """Read the statement in a folder, if an allowed key has signed it. Raises ``SettingsError``."""
     path = folder / PROVENANCE
-    content = _read(path)
-    text = _read(folder / SIGNATURE)
+    content, text = _read(path), _read(folder / SIGNATURE)
     try:
         signer = signature.verify(content, text.decode("ascii", "replace"), allowed, NAMESPACE)
     except SettingsError as error:
-        hint = error.hint or _HINT
-        raise SettingsError(
-            f"{path} is not signed as it must be: {error.message}", hint=hint
-        ) from None
+        message = f"{folder / SIGNATURE} does not prove {PROVENANCE}: {error.message}"
+        raise SettingsError(message, hint=error.hint or _HINT) from None
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):

@@ -106,6 +106,7 @@ verify() {{
 check() {{
   [ "$(stat -Lc %s -- "$1.sif" 2>/dev/null)" = "$2" ] || exit {INCOMPLETE}
   [ "$5" = + ] || is "$1" "$1.sif" || {{ : > ".$1.damaged"; damaged image "$1"; }}
+  rm -f -- ".$1.damaged"
   [ "$3" = - ] || verify "$1" "$3" "$4"
 }}
 able=

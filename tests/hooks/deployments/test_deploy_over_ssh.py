@@ -3,19 +3,21 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from builder.supply.signature import make_key
 from ci.errors import SiteError
 from ci.site import Site
 from ci.sites import read_site
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.ssh_keys import make_key_pair
 from hooks.deployments.deploy import deploy
-from hooks.deployments.manage import list_deployments, undeploy
+from hooks.deployments.manage import list_deployments, rollback, undeploy
 from hooks.deployments.plan import ImageFile, Release
 from hooks.sites.connections import Connections
 from hooks.testbed.cluster import Cluster
@@ -78,3 +80,38 @@ def test_a_release_is_deployed_by_one_login_and_used_by_another(
     undeploy(transport, site, "flow")
     left = transport.run(("find", site.paths.deploy, "-type", "f")).stdout
     assert all(line.endswith(".part") for line in left.splitlines())  # kept for a while
+
+
+def test_a_flipped_byte_on_the_site_keeps_the_version_before_serving(
+    site: Site,
+    connections: Connections,
+    release: Release,
+    tmp_path: Path,
+    sealed_image: Callable[..., ImageFile],
+) -> None:
+    transport = connections.to(site)
+    key = tmp_path / "key"
+    signers = (make_key(key),)
+
+    def signed(commit: str, content: bytes) -> Release:
+        image = sealed_image(tmp_path / "store", content, key)
+        images = {"step": image}
+        return replace(release, commit=commit, images=images, signers=signers)
+
+    old, new = signed("0" * 40, b"old image"), signed("1" * 40, b"new image")
+    name = f"{site.paths.deploy}/images/{old.images['step'].sha256}"
+    assert deploy(transport, site, old).checked == {old.images["step"].sha256}
+    deploy(transport, site, new)
+    for ending in (".sif", ".provenance.json", ".sig"):
+        flip = ("dd", f"of={name}{ending}", "bs=1", "seek=4", "conv=notrunc")
+        assert transport.run(("cp", name + ending, name + ".kept")).exit_code == 0
+        assert transport.run(flip, stdin="!").exit_code == 0
+        with pytest.raises(SiteError, match=r"is not (activated|proven)"):
+            rollback(transport, site, "flow", old.commit)
+        current = f"{site.paths.deploy}/workflows/flow/current"
+        assert transport.run(("readlink", current)).stdout.strip() == new.commit
+        assert transport.run(("mv", name + ".kept", name + ending)).exit_code == 0
+    rollback(transport, site, "flow", old.commit, signers=signers)
+    assert transport.run(("readlink", current)).stdout.strip() == old.commit
+    undeploy(transport, site, "flow")
+    transport.run(("rm", "-f", f"{site.paths.deploy}/images/allowed_signers"))
