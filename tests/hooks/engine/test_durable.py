@@ -15,7 +15,7 @@ import pytest
 WORKER = """
     import sys, time, pathlib
     from ci.errors import EntryError, SiteError
-    from hooks.engine import Cancelled, Engine
+    from hooks.engine import Cancelled, Engine, Stopping
     folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
     engine = Engine(f"sqlite:///{folder}/waas.db", executor=name)
 
@@ -53,6 +53,17 @@ WORKER = """
         except EntryError as error:
             flow.step("told", effect, f"{error} | {error.line}")
 
+    def long(name):
+        while not (folder / "up").exists():
+            time.sleep(0.02)
+            if (folder / "stop").exists():
+                raise Stopping
+        return effect(name)
+
+    def queued(flow, payload):
+        flow.step("long", long, flow.id)
+
+    engine.register("queued", queued, at_once=1)
     engine.register("story", story)
     engine.register("part", part, at_once=1)
     engine.register("patient", patient)
@@ -60,8 +71,15 @@ WORKER = """
     engine.launch()
     print("ready", flush=True)
     for line in sys.stdin:
-        verb, flow, id = line.split()
-        engine.start(flow, {"steps": 4}, id=id) if verb == "start" else engine.cancel(id)
+        verb, flow, id, *more = line.split()
+        if verb == "start":
+            engine.start(flow, {"steps": 4}, id=id, priority=int(more[0]) if more else None)
+        elif verb == "cancel":
+            engine.cancel(id)
+        else:
+            (folder / "stop").touch()
+            engine.stop()
+            sys.exit()
         print("ok", flush=True)
 """
 
@@ -194,6 +212,34 @@ def test_an_error_crosses_a_step_with_its_place(tmp_path, workers):
     workers.append(Worker(tmp_path))
     workers[0].say("start faulty f")
     wait_for(lambda: effects(tmp_path) == ["a.yaml:3: no such field (correct it) | 3"])
+
+
+def test_the_most_urgent_goes_first_and_of_equals_the_oldest(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    workers[0].say("start queued first 3")
+    wait_for(lambda: "PENDING" in states(tmp_path))
+    for name, priority in [("c", 3), ("a", 1), ("d", 3), ("b", 2), ("aa", 1)]:
+        workers[0].say(f"start queued {name} {priority}")
+    (tmp_path / "up").touch()
+    wait_for(lambda: len(effects(tmp_path)) == 6)
+    assert effects(tmp_path) == ["first", "a", "aa", "b", "c", "d"]
+
+
+def test_a_stop_ends_a_long_step_unrecorded_and_it_goes_on_elsewhere(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    workers[0].say("start queued q 1")
+    wait_for(lambda: "PENDING" in states(tmp_path))
+    stdin = workers[0].process.stdin
+    assert stdin is not None
+    stdin.write("stop - -\n")
+    stdin.flush()
+    assert workers[0].process.wait(timeout=30) == 0  # although the step would have gone on
+    assert states(tmp_path) == {"PENDING"}
+    (tmp_path / "stop").unlink()
+    (tmp_path / "up").touch()
+    workers.append(Worker(tmp_path))
+    wait_for(lambda: states(tmp_path) == {"SUCCESS"})
+    assert effects(tmp_path) == ["q"]
 
 
 def test_a_pickled_record_is_refused(tmp_path):
