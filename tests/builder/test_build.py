@@ -204,11 +204,11 @@ def test_the_catalogue_counts_where_it_is_used(
     images: ImageService, image_builder: Any, request_for: Make
 ) -> None:
     asked = request_for({"spack.yaml": "spack: {specs: [zlib]}"})
-    one = replace(asked, catalog={"repo.yaml": b"repo: {}", "packages/a/package.py": b"1"})
-    two = replace(one, catalog={**one.catalog, "packages/a/package.py": b"2"})
+    one = replace(asked, catalog={"repo.yaml": b"repo: {}", "packages/zlib/package.py": b"1"})
+    two = replace(one, catalog={**one.catalog, "packages/zlib/package.py": b"2"})
     assert len({images.plan(request).key for request in (asked, one, two)}) == 3
     images.ensure(one)
-    assert image_builder.seen["catalog/packages/a/package.py"][0] == "1"
+    assert image_builder.seen["catalog/packages/zlib/package.py"][0] == "1"
 
 
 def test_a_pull_requests_image_is_not_mains(
