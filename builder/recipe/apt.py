@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.recipe.model import Cache, Run
-from builder.recipe.quoting import script
+from builder.recipe.quoting import script, settled
 from ci.target import Target
 
 
@@ -25,4 +25,5 @@ def apt(packages: Sequence[str], target: Target) -> Run:
             ("apt-lists", "/var/lib/apt/lists"),
         )
     )
-    return Run(script("apt", packages=tuple(packages)), ("aptsources", "aptconf", "ca"), caches)
+    lines = settled(script("apt", packages=tuple(packages)))
+    return Run(lines, ("aptsources", "aptconf", "ca"), caches)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from builder.recipe.model import IMAGE, SECRETS, Copy, Env, Label, Recipe, Run, Stage, Step
-from builder.recipe.quoting import quote_exec
+from builder.recipe.quoting import quote_exec, script, settled
 
 TEST = "test"
 # A line that is not the end of a command: it takes no `;` when lines are joined.
@@ -38,7 +39,9 @@ def _stage(stage: Stage, epoch: int, scope: str) -> Iterator[str]:
         if isinstance(step, Run) and step.user != user:
             user = step.user
             yield f"USER {user}"
-        yield _step(step, scope)
+        yield (
+            _placed(step) if isinstance(step, Copy) and stage.name == IMAGE else _step(step, scope)
+        )
     if user != "root" and stage.name != TEST:
         yield "USER root"
 
@@ -57,6 +60,25 @@ def _step(step: Step, scope: str) -> str:
             return f"LABEL {_exec(step.name)}={_exec(step.value)}"
 
 
+def _placed(copy: Copy) -> str:
+    """Copy into the image by a script: COPY gives folders above the target the time of the build.
+
+    What comes from the build context gets new times, what comes from a stage has them already.
+    """
+    is_folder = copy.source.endswith("/")
+    lines = script(
+        "copy",
+        is_folder=is_folder,
+        options="-a" if copy.stage else "-RP",
+        target=copy.target,
+        folder=str(PurePosixPath(copy.target).parent),
+    )
+    origin = f"from={copy.stage}," if copy.stage else ""
+    source = _exec(copy.source.rstrip("/"))[1:-1]
+    mount = f"--mount=type=bind,{origin}source={source},target=/run/from"
+    return _command([mount], settled(lines))
+
+
 def _exec(value: str) -> str:
     return quote_exec(value)
 
@@ -69,7 +91,11 @@ def _run(run: Run, scope: str) -> str:
     for cache in run.caches:
         place = f"id={cache.identity(scope)},target={cache.folder},sharing={cache.sharing}"
         options.append(f"--mount=type=cache,{place}")
-    first, *rest = [*options, *_joined(run.lines)]
+    return _command(options, run.lines)
+
+
+def _command(options: list[str], lines: tuple[str, ...]) -> str:
+    first, *rest = [*options, *_joined(lines)]
     return " \\\n    ".join([f"RUN {first}", *rest])
 
 

@@ -20,7 +20,7 @@ _PACKAGES = (
 )
 
 
-def easybuild_stage(environment: SoftwareEnvironment, target: Target, flags: str) -> Stage:
+def stage(environment: SoftwareEnvironment, target: Target, flags: str) -> Stage:
     """Return the stage that installs the easyconfigs into ``/opt/easybuild``.
 
     Args:
@@ -49,5 +49,6 @@ def easybuild_stage(environment: SoftwareEnvironment, target: Target, flags: str
             Copy("catalog/", "/src/catalog/", owner="easybuild"),
             Run(install, ("ca",), user="easybuild"),
             Run(script("easybuild-environment", stems=stems), user="easybuild"),
+            Run(script("easybuild-times")),
         ),
     )

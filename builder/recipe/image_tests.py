@@ -29,6 +29,5 @@ def _check(number: int, test: ImageTest) -> Run:
         words = ("python3", "-c", "import " + ", ".join(test.words))
     told = " ".join([test.kind, *test.words])
     name = f"test {number} ({told[:_NAME_CHARACTERS]})"
-    # `env --` would take a first word with `=` for a variable, and the shell a keyword as one
-    lines = script("test", words=("command", *words), name=name, contains=test.contains)
+    lines = script("test", words=words, name=name, contains=test.contains)
     return Run(lines, network=False, user=NOBODY)

@@ -64,6 +64,15 @@ def script(template: str, /, **values: object) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.lstrip().startswith("#"))
 
 
+def settled(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a script that also sets the times of the files that it makes or changes.
+
+    They become SOURCE_DATE_EPOCH, so that two builds give the same layer. It costs a look at each
+    file; BuildKit's ``rewrite-timestamp=true`` writes all layers anew, the base's too.
+    """
+    return (*script("times-begin"), *lines, *script("times-end"))
+
+
 def program(name: str) -> tuple[str, ...]:
     r"""Return the lines of a Python program that a script runs, without docstring and empty lines.
 

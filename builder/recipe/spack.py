@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from builder.recipe.apt import apt
 from builder.recipe.model import Cache, Copy, Run, Stage
-from builder.recipe.quoting import program, script
+from builder.recipe.quoting import program, script, settled
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
@@ -31,8 +31,8 @@ _CACHE = Cache("spack", "/var/cache/spack")
 _MPI = {"intel-mpi": "intel-oneapi-mpi"}  # our name of an MPI → Spack's, where they differ
 
 
-def spack_stage(
-    environment: SoftwareEnvironment, target: Target, *, checkout: bool, repository: bool
+def stage(
+    environment: SoftwareEnvironment, target: Target, checkout: bool, repository: bool
 ) -> Stage:
     """Return the stage that installs the specs into ``/opt/software`` with a view.
 
@@ -48,9 +48,12 @@ def spack_stage(
     clone = Run(script("git-spack", release=SPACK_RELEASE), _SECRETS)
     concretize = script(
         "spack-concretize",
-        document=document(environment, target, repository=repository),
+        document=document(environment, target, repository),
         lock_check=program("lock_check"),
         microarchitecture=target.microarchitecture,
+    )
+    install = script(
+        "spack-install", activation=program("activation"), database=program("database")
     )
     return Stage(
         STAGE,
@@ -59,15 +62,13 @@ def spack_stage(
             Copy("spack/", "/opt/spack/") if checkout else clone,
             Run(script("spack-prepare", clingo=CLINGO), ("ca", "pipconf")),
             Copy("catalog/", "/opt/catalog/"),
-            Run(concretize, _SECRETS),
-            Run(script("spack-install", activation=program("activation")), _SECRETS, (_CACHE,)),
+            Run(settled(concretize), _SECRETS),
+            Run(settled(install), _SECRETS, (_CACHE,)),
         ),
     )
 
 
-def document(
-    environment: SoftwareEnvironment, target: Target, *, repository: bool
-) -> tuple[str, ...]:
+def document(environment: SoftwareEnvironment, target: Target, repository: bool) -> tuple[str, ...]:
     """Return the lines of a ``spack.yaml``; JSON values are YAML values."""
     content = {
         "specs": list(environment.spack),

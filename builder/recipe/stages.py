@@ -10,7 +10,7 @@ from builder import targets
 from builder.recipe import easybuild, image_tests, spack
 from builder.recipe.apt import apt
 from builder.recipe.model import IMAGE, Copy, Env, Label, Recipe, Run, Stage, Step
-from builder.recipe.quoting import script
+from builder.recipe.quoting import script, settled
 from ci.errors import EntryError
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
@@ -54,31 +54,29 @@ def render(
     Raises:
         EntryError: for a step's name, a target or a value that cannot be used.
     """
+    _check(target, step)
+    flags = targets.compiler_flags(target, *_COMPILER)
+    builders = []
+    if environment.easybuild:
+        builders.append(easybuild.stage(environment, target, flags))
+    if environment.spack:
+        builders.append(spack.stage(environment, target, spack_checkout, catalog_has_repository))
+    steps = (
+        *_software(environment, target, flags),
+        *_labels(target, step, source_date_epoch),
+        *_folder(environment, target, step, flags),
+    )
+    stages = (*builders, Stage(IMAGE, steps))
+    return Recipe(stages, source_date_epoch, bool(builders), image_tests.checks(tests))
+
+
+def _check(target: Target, step: str) -> None:
     targets.check(target)
     if not _STEP.fullmatch(step) or _TAKEN.fullmatch(step):
         raise EntryError(
             f"{step!r} cannot be a step's name",
             hint="letters, digits, `_`, `-` and `.`; not a system folder, since it becomes /<step>",
         )
-    flags = targets.compiler_flags(target, *_COMPILER)
-    stages = []
-    if environment.easybuild:
-        stages.append(easybuild.easybuild_stage(environment, target, flags))
-    if environment.spack:
-        stages.append(
-            spack.spack_stage(
-                environment, target, checkout=spack_checkout, repository=catalog_has_repository
-            )
-        )
-    labels = _labels(target, step, source_date_epoch)
-    steps = (*_software(environment, target, flags), *labels)
-    last = _folder(environment, target, step, flags)
-    return Recipe(
-        (*stages, Stage(IMAGE, (*steps, *last))),
-        source_date_epoch,
-        uses_catalog=bool(stages),
-        checks=image_tests.checks(tests),
-    )
 
 
 def _software(environment: SoftwareEnvironment, target: Target, flags: str) -> Iterator[Step]:
@@ -87,11 +85,11 @@ def _software(environment: SoftwareEnvironment, target: Target, flags: str) -> I
         yield apt(packages, target)
     if environment.easybuild:
         for name in ("software", "modules"):
-            folder = f"/opt/easybuild/{name}"
+            folder = f"/opt/easybuild/{name}/"
             yield Copy(folder, folder, stage=easybuild.STAGE)
         yield Copy("/opt/easybuild/environment.sh", _EASYBUILD_SCRIPT, stage=easybuild.STAGE)
     if environment.spack:
-        for path in ("/opt/software", "/opt/views", "/opt/environment/spack.lock"):
+        for path in ("/opt/software/", "/opt/views/", "/opt/environment/spack.lock"):
             yield Copy(path, path, stage=spack.STAGE)
         yield Copy("/opt/environment/activate.sh", _SPACK_SCRIPT, stage=spack.STAGE)
         yield Env("PATH", "/opt/views/view/bin:$PATH")
@@ -129,7 +127,7 @@ def _pip(environment: SoftwareEnvironment, flags: str) -> Run:
         requirements=environment.pip,
         options=options,
     )
-    return Run(lines, ("ca", "pipconf"))
+    return Run(settled(lines), ("ca", "pipconf"))
 
 
 def _labels(target: Target, step: str, epoch: int) -> Iterator[Label]:
@@ -164,4 +162,4 @@ def _folder(
             folder=f"/{step}",
             program=program,
         )
-        yield Run(lines, ("ca",))
+        yield Run(settled(lines), ("ca",))
