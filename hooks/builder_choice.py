@@ -85,6 +85,11 @@ def _amount(value: Any) -> float | None:
     return float(value) if type(value) in {int, float} and 0 <= value < 1e9 else None
 
 
+def _days(value: Any) -> float | None:
+    amount = _amount(value)
+    return amount if amount is not None and amount >= 1 else None
+
+
 def _seconds(value: Any) -> float | None:
     if not isinstance(value, str) or not TIME_LIMIT.fullmatch(value):
         return None
@@ -117,7 +122,7 @@ _READERS: Mapping[str, Any] = {
     "time_limit": _seconds,
     "quota_gb": _amount,
     "free_gb": _amount,
-    "keep_days": _amount,
+    "keep_days": _days,
     "registry": _registry,
     "environment": _variables,
 }
@@ -130,7 +135,7 @@ _FORMS = {
     "time_limit": 'a time "HH:MM:SS", in quotes',
     "quota_gb": "a number of gigabytes",
     "free_gb": "a number of gigabytes",
-    "keep_days": "a number of days",
+    "keep_days": "a number of days, at least 1",
     "registry": "a mapping of url (http://… or https://…), repository and credentials (a file)",
     "environment": "a mapping of variables",
 }

@@ -47,11 +47,13 @@ from hooks.published import PublishedWorkflows
 from hooks.sites.connections import Connections
 from hooks.sites.directory import SiteDirectory
 from hooks.tokens import Tokens
+from hooks.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 _GIGABYTE = 10**9
 RECONCILE_SECONDS = 30.0
+UPKEEP_SECONDS = 3600.0
 MAILBOX_SECONDS = 0.1
 
 
@@ -223,6 +225,7 @@ class Worker:
             ("inbox", lambda: waas.inbox.run(waas.dispatcher.handle)),
             ("mailboxes", self._take_mail),
             ("reconciler", self._reconcile),
+            ("upkeep", self._keep_up),
         ):
             threading.Thread(target=loop, name=name, daemon=True).start()
 
@@ -254,3 +257,15 @@ class Worker:
                 log.warning("reconciling: %s", error)
             if self._stop.wait(RECONCILE_SECONDS):
                 return
+
+    def _keep_up(self) -> None:
+        """Keep the image store within its limits, and in step with its registry."""
+        waas = self._waas
+        upkeep = Upkeep(waas.database, waas.images, waas.settings.builder)
+        while not self._stop.wait(UPKEEP_SECONDS):
+            try:
+                upkeep.apply()
+                if isinstance(waas.images, SharedStore):
+                    waas.images.sync()
+            except (WaasError, OSError, SQLAlchemyError) as error:
+                log.warning("keeping the image store: %s", error)
