@@ -48,19 +48,7 @@ def seal(
     private = signature.load_key(key)
     try:
         _write(folder / METADATA, image.to_json().encode("utf-8"))
-        shutil.rmtree(folder / RECORDS, ignore_errors=True)
-        (folder / RECORDS).mkdir()
-        for name, content in records(found).items():
-            _write(folder / RECORDS / name, content)
-        _sync(folder / RECORDS)
-        materials = sbom(
-            found,
-            name=f"{image.workflow}/{image.step}",
-            version=image.key,
-            digest=image.oci_digest,
-            source_date_epoch=source_date_epoch,
-        )
-        _write(folder / SBOM, materials)
+        _write_lists(folder, image, found, source_date_epoch)
         signed = {name: digest_of(path) for name, path in files(folder) if name not in NOT_SIGNED}
         if f"sha256:{signed.get(SIF)}" != image.digest:
             raise SettingsError(f"{folder / SIF} is not the image that was made")
@@ -70,6 +58,23 @@ def seal(
         _sync(folder)
     except OSError as error:
         raise SettingsError(f"cannot complete the image in {folder}: {error.strerror}") from error
+
+
+def _write_lists(folder: Path, image: Image, found: Inventory, source_date_epoch: int) -> None:
+    """Write what is in the image: the managers' own lists, and the bill of materials."""
+    shutil.rmtree(folder / RECORDS, ignore_errors=True)
+    (folder / RECORDS).mkdir()
+    for name, content in records(found).items():
+        _write(folder / RECORDS / name, content)
+    _sync(folder / RECORDS)
+    materials = sbom(
+        found,
+        name=f"{image.workflow}/{image.step}",
+        version=image.key,
+        digest=image.oci_digest,
+        source_date_epoch=source_date_epoch,
+    )
+    _write(folder / SBOM, materials)
 
 
 def _write(path: Path, content: bytes) -> None:

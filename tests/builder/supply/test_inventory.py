@@ -148,6 +148,11 @@ def test_a_folder_that_is_hidden_or_replaced_takes_all_with_it(tar_of, layout, h
     assert names(layout(tar_of(part("one"), part("two")), tar_of(hiding))) == []
 
 
+def test_a_file_that_becomes_a_folder_is_gone(tar_of, layout) -> None:
+    name, _ = part("a")
+    assert names(layout(tar_of(part("a"), part("b")), tar_of((name, None)))) == ["b"]
+
+
 def test_an_opaque_folder_shows_what_its_own_layer_has(tar_of, layout) -> None:
     opaque = ("var/lib/dpkg/status.d/.wh..wh..opq", b"")
     for upper in ((part("new"), opaque), (opaque, part("new"))):
