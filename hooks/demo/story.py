@@ -117,20 +117,22 @@ class Story:
     def images(self) -> None:
         """The builds of the pull request, as they go."""
         self._until("build", "building the images of its steps", self._builds_done)
-        rows = self.operator.json("GET", "/builds")["builds"]
+        pulls = self.operator.json("GET", "/pulls")["pulls"]
+        rows = next(p["plan"]["results"] for p in pulls if p["head"] == self.commit)
+        took = {b["id"]: b for b in self.operator.json("GET", "/builds")["builds"]}
         shown = [
             [
-                f"{b['workflow']}/{b['step']}",
-                b["site"],
-                "from the store" if b["reused"] else "built",
-                f"{b['seconds']:.1f} s",
-                b["digest"][:19] + "…",
+                f"{r['workflow']}/{r['step']}",
+                r["site"],
+                "from the store" if r["reused"] else "built",
+                "" if r["reused"] else f"{took[r['build']]['seconds']:.1f} s",
+                r.get("digest", "")[:19] + "…",
             ]
-            for b in rows
+            for r in rows
         ]
         self.screen.table("", ["image of", "for", "how", "time", "digest of the SIF"], shown)
-        if failed := [b for b in rows if b["state"] == "FAILED"]:
-            raise SettingsError(f"an image could not be built: {failed[0]['message']}")
+        if failed := [r["error"] for r in rows if r["error"]]:
+            raise SettingsError(f"an image could not be built: {failed[0]}")
 
     def merge(self) -> None:
         """The merge deploys; a site that is down is waited for."""
@@ -226,9 +228,10 @@ class Story:
 
     def _builds_done(self) -> tuple[bool, str]:
         pulls = self.operator.json("GET", "/pulls")["pulls"]
-        done = any(p["head"] == self.commit and p["build_state"] for p in pulls)
+        ended = {"FINISHED", "FAILED"}
+        done = any(p["head"] == self.commit and p["build_state"] in ended for p in pulls)
         builds = self.operator.json("GET", "/builds")["builds"]
-        busy = [b for b in builds if b["state"] not in {"FINISHED", "FAILED"}]
+        busy = [b for b in builds if b["state"] not in {"FINISHED", "FAILED", "CANCELLED"}]
         text = ", ".join(f"{b['step']} for {b['site']}: {b['state'].lower()}" for b in busy)
         return done, text
 

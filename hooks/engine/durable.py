@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import dbos._serialization as dbos_serialization
 from dbos import (
@@ -38,6 +39,7 @@ APPLICATION_VERSION = "1"
 CANCEL = "cancel"
 LONGEST_PAUSE_SECONDS = 30.0
 
+T = TypeVar("T")
 Body = Callable[["Flow", dict[str, Any]], dict[str, Any] | None]
 
 
@@ -233,18 +235,31 @@ class Engine:
         """Enqueue a flow. The same id is only ever run once, however often this is called.
 
         ``priority``: of those that wait for a limit, the lowest goes first, from 1 on, and the
-        oldest of equals. Where flows have priorities all must: none goes ahead of all.
+        oldest of equals. Where flows have priorities all must: none goes ahead of all. A step may
+        start flows too: they are no children of its own.
         """
-        with SetWorkflowID(id), SetEnqueueOptions(priority=priority):
-            DBOS.enqueue_workflow(flow, _REGISTERED[flow].run, payload)
+
+        def enqueue() -> None:
+            with SetWorkflowID(id), SetEnqueueOptions(priority=priority):
+                DBOS.enqueue_workflow(flow, _REGISTERED[flow].run, payload)
+
+        _outside(enqueue)
 
     def cancel(self, id: str) -> None:  # noqa: A002
-        """Tell a flow that a user wants it to end; it cleans up and ends by itself."""
-        DBOS.send(id, True, CANCEL, idempotency_key=f"cancel:{id}")
+        """Tell a flow that a user wants it to end; it cleans up and ends by itself.
+
+        Nothing happens to one that is not known, or has ended.
+        """
+
+        def send() -> None:
+            if DBOS.get_workflow_status(id) is not None:
+                DBOS.send(id, True, CANCEL, idempotency_key=f"cancel:{id}")
+
+        _outside(send)
 
     def state(self, id: str) -> str | None:  # noqa: A002
         """The engine's word for where a flow is, None if it does not know the id."""
-        status = DBOS.get_workflow_status(id)
+        status = _outside(lambda: DBOS.get_workflow_status(id))
         return status.status if status else None
 
     def ended(self, id: str) -> bool:  # noqa: A002
@@ -260,6 +275,11 @@ class Engine:
         self._takeover.stop()
         DBOS.destroy(workflow_completion_timeout_sec=0)
         _REGISTERED.clear()
+
+
+def _outside(act: Callable[[], T]) -> T:
+    """Run what the library allows outside of steps only, for a step too."""
+    return Context().run(act)
 
 
 def _executors_at_work() -> list[str]:

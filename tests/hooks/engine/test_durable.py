@@ -63,7 +63,18 @@ WORKER = """
     def queued(flow, payload):
         flow.step("long", long, flow.id)
 
+    def start(flow, id):
+        engine.start(flow, {"of": id}, id=id, priority=2)
+
+    def asking(flow, payload):
+        for _ in range(2):  # as a step that runs again
+            flow.step("ask", start, "part", "asked")
+        flow.step("cancel", engine.cancel, "never-known")
+        flow.step("state", engine.state, "asked")
+        flow.step("told", effect, "asking")
+
     engine.register("queued", queued, at_once=1)
+    engine.register("asking", asking)
     engine.register("story", story)
     engine.register("part", part, at_once=1)
     engine.register("patient", patient)
@@ -223,6 +234,13 @@ def test_the_most_urgent_goes_first_and_of_equals_the_oldest(tmp_path, workers):
     (tmp_path / "up").touch()
     wait_for(lambda: len(effects(tmp_path)) == 6)
     assert effects(tmp_path) == ["first", "a", "aa", "b", "c", "d"]
+
+
+def test_a_step_may_start_and_cancel_other_flows(tmp_path, workers):
+    workers.append(Worker(tmp_path))
+    workers[0].say("start asking a")
+    wait_for(lambda: sorted(effects(tmp_path)) == ["asked:p", "asking"])
+    workers[0].say("cancel asking unknown")  # and nothing breaks
 
 
 def test_a_stop_ends_a_long_step_unrecorded_and_it_goes_on_elsewhere(tmp_path, workers):
