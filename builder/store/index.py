@@ -16,16 +16,36 @@ from contextlib import suppress
 from pathlib import Path
 
 _VERSION = 1  # raise it when the tables change: an index of another version is made anew
-_TABLES = f"""
-BEGIN;
+# Images of one software lie side by side, with their metadata, so that all of them are one or two
+# pages to read; these are large, since a row of more than a quarter of a page is not in it.
+_PAGE_BYTES = 16384
+_TABLES = """
 CREATE TABLE images (
   scope TEXT NOT NULL, key TEXT NOT NULL, software_key TEXT NOT NULL, size INTEGER NOT NULL,
-  PRIMARY KEY (scope, key)
+  metadata TEXT NOT NULL, PRIMARY KEY (software_key, scope, key)
 ) WITHOUT ROWID;
-CREATE INDEX images_by_software ON images (software_key, scope);
-CREATE TABLE scopes (scope TEXT PRIMARY KEY, state TEXT NOT NULL, noted INTEGER NOT NULL);
-PRAGMA user_version = {_VERSION};
-COMMIT;
+CREATE UNIQUE INDEX images_by_name ON images (scope, key);
+CREATE TABLE scopes (
+  scope TEXT PRIMARY KEY, state TEXT NOT NULL, noted INTEGER NOT NULL, size INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER image_put AFTER INSERT ON images BEGIN
+  INSERT INTO scopes SELECT NEW.scope, '', 0, 0
+    WHERE NOT EXISTS (SELECT 1 FROM scopes WHERE scope = NEW.scope);
+  UPDATE scopes SET size = size + NEW.size WHERE scope = NEW.scope;
+END;
+CREATE TRIGGER image_dropped AFTER DELETE ON images BEGIN
+  UPDATE scopes SET size = size - OLD.size WHERE scope = OLD.scope;
+END;
+"""
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA recursive_triggers = ON",  # else a row that is replaced is not seen to go
+    "PRAGMA journal_size_limit = 16777216",
+)
+_NOTE_STATE = """
+INSERT INTO scopes VALUES (?, ?, ?, 0)
+ON CONFLICT (scope) DO UPDATE SET state = excluded.state, noted = excluded.noted
 """
 _WAIT_SECONDS = 30.0
 # two changes within one tick of the kernel's clock give a folder the same time (as in git, see
@@ -34,7 +54,7 @@ _TICK_NS = 50_000_000
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _inherited: list[sqlite3.Connection] = []  # of our parent: SQLite forbids even to close them
 
-Row = tuple[str, str, str, int]  # scope, key, software key, size in bytes
+Row = tuple[str, str, str, int, str]  # scope, key, software key, size in bytes, metadata
 
 
 class Index:
@@ -82,11 +102,12 @@ class Index:
             self.file, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            made.execute("PRAGMA journal_mode = WAL")
-            made.execute("PRAGMA synchronous = NORMAL")
+            made.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a file that is made now
+            for setting in _SETTINGS:
+                made.execute(setting)
             version = made.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                made.executescript(_TABLES)
+                made.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
             elif version != _VERSION:
                 raise _wrong_version()
             self._identity = (os.getpid(), self.file.stat().st_ino)
@@ -113,11 +134,14 @@ class Index:
                 raise sqlite3.OperationalError("the index is not open")
             return self._open.execute(sql, values).fetchall()
 
-    def candidates(self, software_key: str, scopes: Sequence[str]) -> list[tuple[str, str]]:
-        """Return scope and key of the images of a software, in the order of the scopes."""
+    def candidates(self, software_key: str, scopes: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Return scope, key and metadata of a software's images, in the order of the scopes."""
         marks = ", ".join("?" * len(scopes))
-        sql = f"SELECT scope, key FROM images WHERE software_key = ? AND scope IN ({marks})"  # noqa: S608 - marks are question marks
-        found = [(str(scope), str(key)) for scope, key in self._ask(sql, (software_key, *scopes))]
+        sql = (
+            f"SELECT scope, key, metadata FROM images WHERE software_key = ? AND scope IN ({marks})"  # noqa: S608 - marks are question marks
+        )
+        asked = self._ask(sql, (software_key, *scopes))
+        found = [(str(scope), str(key), str(text)) for scope, key, text in asked]
         return sorted(found, key=lambda row: (scopes.index(row[0]), row[1]))
 
     def keys(self, scope: str) -> set[str]:
@@ -126,12 +150,11 @@ class Index:
 
     def scopes(self) -> set[str]:
         """Return all scopes that there is anything of."""
-        sql = "SELECT scope FROM scopes UNION SELECT DISTINCT scope FROM images"
-        return {str(scope) for (scope,) in self._ask(sql)}
+        return {str(scope) for (scope,) in self._ask("SELECT scope FROM scopes")}
 
     def size(self, but: str) -> int:
         """Return the bytes of all images that are not of this scope."""
-        sql = "SELECT COALESCE(SUM(size), 0) FROM images WHERE scope != ?"
+        sql = "SELECT COALESCE(SUM(size), 0) FROM scopes WHERE scope != ?"
         return int(str(self._ask(sql, [but])[0][0]))
 
     def agrees(self, scope: str, state: str) -> bool:
@@ -155,10 +178,10 @@ class Index:
                 connection = self._open
                 assert connection is not None  # noqa: S101 - _ask has seen it
                 connection.executemany("DELETE FROM images WHERE scope = ? AND key = ?", drop)
-                connection.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", put)
+                connection.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", put)
                 now = time.time_ns()
                 states = [(scope, state, now) for scope, state in agreed]
-                connection.executemany("INSERT OR REPLACE INTO scopes VALUES (?, ?, ?)", states)
+                connection.executemany(_NOTE_STATE, states)
                 for scope in forget:
                     self._ask("DELETE FROM images WHERE scope = ?", [scope])
                     self._ask("DELETE FROM scopes WHERE scope = ?", [scope])

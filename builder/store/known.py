@@ -8,6 +8,7 @@ name by name at the next open. Without a usable index all questions are answered
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from builder.store.files import locked, state_of
-from builder.store.image import KEY, MAIN, SCOPE, Image, read_image
+from builder.store.image import KEY, MAIN, METADATA, SCOPE, Image, parse_image, read_image
 from builder.store.index import Index, Row, broken
 from ci.errors import SettingsError
 
@@ -37,7 +38,7 @@ class Note:
 
     def put(self, image: Image, scope: str) -> None:
         """An image is there now."""
-        self.rows.append((scope, image.key, image.software_key, image.size))
+        self.rows.append(_row(scope, image.key, image))
 
     def drop(self, scope: str, key: str) -> None:
         """An image is gone."""
@@ -86,15 +87,27 @@ class Known:
         gone = [scope for scope in concerned if not states[scope]]
         self._index.change(note.rows, note.dropped, noted, gone)
 
-    def candidates(self, software_key: str, scopes: tuple[str, ...]) -> list[tuple[str, str]]:
-        """Return scope and key of the images of this software, in the order of the scopes."""
+    def candidates(
+        self, software_key: str, scopes: tuple[str, ...]
+    ) -> list[tuple[str, str, Image | None]]:
+        """Return scope, key and image of this software, in the order of the scopes.
+
+        No image: its folder is gone. The folders are only looked at in a scope whose own folder
+        was changed by others than us.
+        """
         found = self._ask(lambda: self._index.candidates(software_key, scopes))
         if found is not None:
-            return found
+            sure = self._try(lambda: {s for s in scopes if self._agrees(s)}) or set()
+            return [(s, key, self._told(s, key, text, s in sure)) for s, key, text in found]
         walked = ((s, key, self._read(key, s)) for s in scopes for key in sorted(self.keys(s)))
-        return [
-            (s, key) for s, key, image in walked if image and image.software_key == software_key
-        ]
+        return [entry for entry in walked if entry[2] and entry[2].software_key == software_key]
+
+    def _told(self, scope: str, key: str, metadata: str, sure: bool) -> Image | None:
+        """Return the image of a row, if its folder is there."""
+        folder = self.folder(scope) / key
+        if not sure and not (folder / METADATA).exists():
+            return None
+        return parse_image(metadata, scope=_public(scope), folder=folder)
 
     def size(self) -> int:
         """Return the bytes of all images' SIFs that are here."""
@@ -160,15 +173,26 @@ class Known:
         self._index.change(put, drop, [(scope, state)] if state else [])
 
     def _row(self, key: str, scope: str) -> Row:
-        image = self._read(key, scope)
-        return (scope, key, image.software_key if image else "", image.size if image else 0)
+        return _row(scope, key, self._read(key, scope))
 
     def _read(self, key: str, scope: str) -> Image | None:
         try:
-            return read_image(self.folder(scope) / key, scope)
+            return read_image(self.folder(scope) / key, _public(scope))
         except SettingsError as error:  # told when somebody asks for that image
             _log.warning("%s", error)
             return None
+
+
+def _row(scope: str, key: str, image: Image | None) -> Row:
+    """Return what the index has of an image; of one that cannot be read, that it is there."""
+    if image is None:
+        return (scope, key, "", 0, "")
+    metadata = json.dumps(image.to_dict(), separators=(",", ":"))
+    return (scope, key, image.software_key, image.size, metadata)
+
+
+def _public(scope: str) -> str:
+    return MAIN if scope == REMOTE else scope
 
 
 def _is_pull(name: str) -> bool:

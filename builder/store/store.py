@@ -227,13 +227,16 @@ class ImageStore:
         return found
 
     def candidates(self, software_key: str, scope: str = MAIN) -> tuple[Image, ...]:
-        """Return the images of main and of this scope that hold exactly this software."""
+        """Return the images of main and of this scope that hold exactly this software.
+
+        They are as the index has them, without ``last_used``; ``fetch`` gives what is really there.
+        """
         if not software_key:
             return ()
         scopes = self._answering(checked_scope(scope))
         found: dict[str, Image] = {}
-        for there, key in self._known.candidates(software_key, scopes):
-            image = self._met(key, there)
+        for there, key, told_of in self._known.candidates(software_key, scopes):
+            image = told_of or self._met(key, there)
             if image is None:
                 self._forget(key, there)
             elif image.software_key == software_key:

@@ -199,7 +199,7 @@ def test_the_index_knows_nothing_that_the_folders_do_not(tmp_path: Path) -> None
     """A note without its folder, as of a machine that lost power, is not believed."""
     store = prepared(tmp_path / "images", "publish")
     connection = sqlite3.connect(store.root / ".index" / "images.db")
-    connection.execute("INSERT INTO images VALUES ('main', ?, ?, 3)", [KEY, SOFTWARE])
+    connection.execute("INSERT INTO images VALUES ('main', ?, ?, 3, '')", [KEY, SOFTWARE])
     connection.commit()
     connection.close()
     assert [i.key for i in store.candidates(SOFTWARE)] == [OTHER]
