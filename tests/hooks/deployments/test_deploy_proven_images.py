@@ -1,21 +1,23 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from builder.supply.signature import make_key
-from builder.supply.signers import PublicKey
+from builder.supply.signers import PublicKey, write_signers
 from ci.errors import SettingsError, SiteError
 from ci.site import QueueSettings, Site, SitePaths, TransportSettings
-from hooks.deployments.deploy import deploy
+from hooks.deployments.deploy import Proven, activate, deploy
 from hooks.deployments.manage import rollback, undeploy
 from hooks.deployments.plan import ImageFile, Release
 from hooks.sites.seams import Completed
@@ -159,6 +161,40 @@ def test_a_proof_of_another_image_proves_nothing(place: Place) -> None:
         shutil.copy(source, place.images / f"{old.images['step'].sha256}.{ending}")
     with pytest.raises(SiteError, match="about another image"):
         rollback(place.transport, place.site, "flow", OLD)
+    assert place.serving() == NEW
+
+
+def test_the_site_itself_refuses_a_proof_of_another_image(
+    any_ssh_keygen: str, place: Place
+) -> None:
+    old, new = place.release(OLD, b"old image"), place.release(NEW, b"new image")
+    deploy(place.transport, place.site, old)
+    deploy(place.transport, place.site, new)
+    image, other = old.images["step"].sha256, new.images["step"].sha256
+    digests = []
+    for ending in ("provenance.json", "sig"):
+        content = (place.images / f"{other}.{ending}").read_bytes()
+        (place.images / f"{image}.{ending}").write_bytes(content)
+        digests.append(hashlib.sha256(content).hexdigest())
+    proven = Proven({image: (digests[0], digests[1])})
+    with pytest.raises(SiteError, match="has a provenance that is not what was put there"):
+        activate(place.transport, place.site, "flow", OLD, {image: 9}, proven)
+    assert place.serving() == NEW
+
+
+def test_the_site_itself_refuses_a_signature_by_a_stranger(place: Place) -> None:
+    old = place.release(OLD, b"old image")
+    deploy(place.transport, place.site, old)
+    deploy(place.transport, place.site, place.release(NEW, b"new image"))
+    stranger = make_key(place.folder / "other")
+    text = write_signers([stranger], "hpcwaas-image", datetime.now(UTC))
+    (place.images / "allowed_signers").write_text(text)
+    image = old.images["step"].sha256
+    files = (place.images / f"{image}.{ending}" for ending in ("provenance.json", "sig"))
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    proven = Proven({image: (digests[0], digests[1])})
+    with pytest.raises(SiteError, match="has a signature that is not good"):
+        activate(place.transport, place.site, "flow", OLD, {image: 9}, proven)
     assert place.serving() == NEW
 
 
