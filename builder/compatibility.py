@@ -164,20 +164,20 @@ RULES = (
         "container_engine",
         "A SIF packed with gzip (made for Singularity) runs everywhere; one packed with zstd (made "
         "for Apptainer) needs Apptainer, or Singularity 3.8 or later.",
-        "https://apptainer.org/docs/user/",
+        "https://docs.kernel.org/filesystems/squashfs.html",
         _container_engine,
     ),
     Rule(
         "glibc",
         "Where libraries of the site come into the image (MPI, accelerator), the image's must not "
         "be older than the site's.",
-        "https://apptainer.org/docs/user/latest/gpu.html",
+        "https://sourceware.org/glibc/wiki/FAQ",
         _glibc,
     ),
     Rule(
         "kernel",
         "The oldest that the image's glibc runs on must not be newer than the site's.",
-        "https://sourceware.org/glibc/manual/latest/html_node/Linux.html",
+        "https://refspecs.linuxfoundation.org/LSB_1.2.0/gLSB/noteabitag.html",
         _kernel,
     ),
 )
