@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from ci.documents import load
 from ci.errors import EntryError
+from ci.gpu_architecture import normalised
 from ci.located import Located
 from ci.site import ContainerSettings, QueueSettings, Site, SitePaths, TransportSettings
 from ci.target import Target
@@ -25,6 +26,8 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}", re.ASCII)
 _LOGIN = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,63}", re.ASCII)
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9_.]+)?", re.ASCII)
 _VERSIONED = re.compile(r"([a-z0-9][a-z0-9._-]*(@[A-Za-z0-9._-]+)?)?", re.ASCII)
+_ENGINE = re.compile(r"(apptainer|singularity)(@[0-9]{1,4}([.-][0-9]{1,4}){0,3})?", re.ASCII)
+_NUMBERS = re.compile(r"([0-9]{1,4}(\.[0-9]{1,4}){1,3})?", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,40}", re.ASCII)
 _FIELD = re.compile(r"[A-Za-z0-9._:/+-]{0,64}", re.ASCII)  # partition, account, QoS
 
@@ -115,22 +118,31 @@ def _check_folder(value: Located, name: str) -> None:
 
 
 def _target(section: Located) -> Target:
+    """Names are not looked up here: ``builder.targets`` knows which of them are real."""
     items = section.only(_names_of(Target), "target")
-    return Target(
+    target = Target(
         platform=_field(items, "platform", _PLATFORM, _TARGET.platform),
         microarchitecture=_field(items, "microarchitecture", _WORD, _TARGET.microarchitecture),
         mpi=_field(items, "mpi", _VERSIONED, ""),
         gpu=_field(items, "gpu", _VERSIONED, ""),
-        container_engine=_engine(items.get("container_engine")),
+        gpu_architecture=_gpu_architecture(items.get("gpu_architecture")),
+        container_engine=_field(items, "container_engine", _ENGINE, _TARGET.container_engine),
+        glibc=_field(items, "glibc", _NUMBERS, ""),
+        kernel=_field(items, "kernel", _NUMBERS, ""),
     )
+    if target.gpu_architecture and not target.gpu:
+        raise items["gpu_architecture"].error(
+            "target: gpu_architecture is given, but no gpu", hint="name it too, as gpu: cuda@12.2"
+        )
+    return target
 
 
-def _engine(value: Located | None) -> str:
-    if value is None:
-        return _TARGET.container_engine
-    if value.string("container_engine") not in {"apptainer", "singularity"}:
-        raise value.error(f"container_engine: {value.text[:40]!r} is not apptainer or singularity")
-    return value.text
+def _gpu_architecture(value: Located | None) -> str:
+    if value is None or not value.string("gpu_architecture"):
+        return ""
+    if not (name := normalised(value.text)):
+        raise _bad(value, "gpu_architecture")
+    return name
 
 
 def _container(section: Located) -> ContainerSettings:
@@ -169,8 +181,12 @@ def _bad(value: Located, what: str) -> EntryError:
 
 _SHAPES = {
     "platform": "os/architecture, such as linux/amd64",
-    "mpi": "name@version, such as openmpi@4",
-    "gpu": "name@version, such as cuda@12",
+    "mpi": "name@version, such as openmpi@4.1.5",
+    "gpu": "name@version, such as cuda@12.2",
+    "gpu_architecture": "the compute capability, such as 8.0, or AMD's target, such as gfx90a",
+    "container_engine": "apptainer or singularity, perhaps with its version: singularity@3.11.4",
+    "glibc": "two or three numbers, such as 2.28: `ldd --version` prints it",
+    "kernel": "two or three numbers, such as 4.18: `uname -r` begins with them",
     "time_limit": "HH:MM:SS, in quotes",
     "a host key": "as in known_hosts, without the host: `ssh-ed25519 AAAA…`",
     "host": "a host name or an address",

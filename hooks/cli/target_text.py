@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-import yaml
-
-from builder.targets import check
+from builder.targets import check, normal
+from ci.documents import load
 from ci.errors import EntryError
 from ci.target import Target
 
@@ -16,16 +15,23 @@ _FIELDS = tuple(field.name for field in fields(Target))
 
 def parse_target(text: str) -> Target:
     """Read a target. Raises ``EntryError`` that names the field and the right names."""
-    if "=" in text:
-        pairs = (part.partition("=") for part in text.split(","))
-        values = {name.strip(): value.strip() for name, _, value in pairs}
-    else:
-        try:
-            values = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise EntryError(f"target {text!r} cannot be read: {error}") from error
-    if not isinstance(values, dict) or set(values) - set(_FIELDS):
-        raise EntryError(f"target {text!r}: its fields are {', '.join(_FIELDS)}")
-    target = Target(**{name: str(value) for name, value in values.items()})
+    target = Target(**(_pairs(text) if "=" in text else _file(text)))
     check(target)
-    return target
+    return normal(target)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(","))
+    values = {name.strip(): value.strip() for name, _, value in pairs}
+    if set(values) - set(_FIELDS):
+        raise EntryError(f"target {text!r}: its fields are {', '.join(_FIELDS)}")
+    return values
+
+
+def _file(path: str) -> dict[str, str]:
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise EntryError(f"target {path!r} cannot be read: {error}") from error
+    items = load(data, path).only(_FIELDS, "a target")
+    return {name: value.string(name) for name, value in items.items()}

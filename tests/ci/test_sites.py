@@ -24,7 +24,16 @@ SITE: dict[str, Any] = {
     },
     "queue": {"kind": "slurm", "partition": "all.q", "time_limit": "01:00:00"},
     "paths": {"deploy": "/srv/waas", "work": "/scratch/{user}/waas"},
-    "target": {"platform": "linux/amd64", "microarchitecture": "zen3", "mpi": "openmpi@4"},
+    "target": {
+        "platform": "linux/amd64",
+        "microarchitecture": "zen3",
+        "mpi": "openmpi@4.1.5",
+        "gpu": "cuda@12.2",
+        "gpu_architecture": "sm_80",
+        "container_engine": "singularity@3.11.4",
+        "glibc": "2.28",
+        "kernel": "4.18",
+    },
     "container": {"modules": ["singularity/3"], "options": ["--nv"]},
     "mpi_launcher": ["srun"],
 }
@@ -54,7 +63,16 @@ def test_reads_everything() -> None:
         ),
         queue=QueueSettings("slurm", "all.q", "", "", "01:00:00"),
         paths=SitePaths("/srv/waas", "/scratch/{user}/waas"),
-        target=Target("linux/amd64", "zen3", "openmpi@4", "", "apptainer"),
+        target=Target(
+            platform="linux/amd64",
+            microarchitecture="zen3",
+            mpi="openmpi@4.1.5",
+            gpu="cuda@12.2",
+            gpu_architecture="8.0",
+            container_engine="singularity@3.11.4",
+            glibc="2.28",
+            kernel="4.18",
+        ),
         container=ContainerSettings("apptainer", ("singularity/3",), ("--nv",)),
         mpi_launcher=("srun",),
     )
@@ -66,6 +84,22 @@ def test_what_is_left_out_has_defaults() -> None:
     assert found.target == Target()
     assert found.queue == QueueSettings()
     assert found.mpi_launcher == ("srun", "--mpi=pmix")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("80", "8.0"), ("8.0", "8.0"), ("12.10", ""), ("gfx90a", "gfx90a")]
+)
+def test_numbers_of_a_target_need_no_quotes(written: str, meant: str) -> None:
+    text = yaml.safe_dump({**SITE, "target": {}}, sort_keys=False)
+    target = f"{{gpu: cuda@12.10, glibc: 2.10, kernel: 5.10, gpu_architecture: {written}}}"
+    data = text.replace("target: {}", f"target: {target}").encode()
+    if not meant:
+        with pytest.raises(EntryError, match="compute capability"):
+            read_site(data, "sites/alpha.yaml")
+        return
+    found = read_site(data, "sites/alpha.yaml").target
+    assert (found.glibc, found.kernel, found.gpu) == ("2.10", "5.10", "cuda@12.10")
+    assert found.gpu_architecture == meant
 
 
 def test_a_local_site_needs_no_host() -> None:
@@ -99,6 +133,12 @@ def test_an_ssh_site_is_never_without_host_login_and_pinned_keys(missing: str) -
         ("paths", {"work": "/a/../b"}, "absolute"),
         ("target", {"platform": "linux"}, "linux/amd64"),
         ("target", {"container_engine": "docker"}, "apptainer or singularity"),
+        ("target", {"container_engine": "singularity@"}, "apptainer or singularity"),
+        ("target", {"gpu": "cuda@12.2", "gpu_architecture": "a100"}, "compute capability"),
+        ("target", {"gpu": "", "gpu_architecture": "8.0"}, "no gpu"),
+        ("target", {"glibc": "2"}, "ldd --version"),
+        ("target", {"glibc": "2.28; id"}, "ldd --version"),
+        ("target", {"kernel": "5.14.0-427.el9.x86_64"}, "uname -r"),
         ("target", {"arch": "zen3"}, "unknown key"),
         ("container", {"command": "-x"}, "not a program"),
         ("container", {"options": ["a\x07"]}, "control characters"),
@@ -130,7 +170,7 @@ def test_a_site_has_its_sections_and_no_others(data: object, message: str) -> No
 
 @given(
     section=st.sampled_from(["transport", "queue", "paths", "target", "container"]),
-    key=st.sampled_from(["kind", "host", "port", "work", "platform", "command", "options", "x"]),
+    key=st.sampled_from(["kind", "host", "port", "work", "glibc", "gpu_architecture", "x"]),
     value=st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.text()),
 )
 def test_any_value_gives_a_site_or_an_entry_error(section: str, key: str, value: object) -> None:
