@@ -100,11 +100,13 @@ class Builds:
         What is in the store is there at once; an attempt that goes on is joined; else one begins.
         Raises ``EntryError`` for what cannot be built, ``SiteError`` while nothing can be.
         """
-        plan = self._images().plan(self.requests.of(spec))
+        images = self._images()
+        plan = images.plan(self.requests.of(spec))
         if known := self.records.asked_before(asker, spec, plan.key):
             self._start(known)
             return Asked(known.id, there=known.reused)
-        if plan.image is not None and not force:
+        if plan.image is not None and plan.image.here and not force:  # else it is fetched first
+            images.store.used(plan.image.key, plan.image.scope)
             return Asked(self.records.found(spec, plan.key, plan.image, asker), there=True)
         for _ in range(_TRIES):
             if joined := self.records.join(plan.key, spec.scope, asker, force=force):

@@ -94,8 +94,11 @@ def download(name: str) -> Response:
     """The SIF file of an image of main; parts of it by ``Range``."""
     match = _FILE.fullmatch(name)
     image = _store().find(match[1], MAIN) if match else None
-    if image is None or filename_of(image) != name:
-        raise NotFoundError(f"there is no image file {name[:200]!r}")
+    if image is None or not image.here or filename_of(image) != name:
+        raise NotFoundError(
+            f"there is no image file {name[:200]!r}",
+            hint="ask for the build again: images that nobody used for long are removed",
+        )
     return send_file(
         image.sif,
         mimetype="application/octet-stream",
@@ -121,7 +124,8 @@ def _store() -> ImageStore:
 def _image(row: Build) -> Image | None:
     if row.state != FINISHED or row.scope != MAIN:
         return None
-    return _store().find(row.image, MAIN)
+    image = _store().find(row.image, MAIN)
+    return image if image and image.here else None
 
 
 def _message(row: Build) -> str | None:

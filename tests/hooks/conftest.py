@@ -35,7 +35,11 @@ class FakeImages:
 
     def __post_init__(self) -> None:
         self.there: dict[tuple[str, str], Any] = {}
-        self.store = SimpleNamespace(find=lambda key, scope: self.there.get((key, scope)))
+        self.used: list[str] = []
+        self.store = SimpleNamespace(
+            find=lambda key, scope: self.there.get((key, scope)),
+            used=lambda key, _scope: self.used.append(key),
+        )
         self._lock = threading.Lock()
 
     def key(self, request: BuildSpec) -> str:
@@ -67,7 +71,7 @@ class FakeImages:
 
     def publish(self, key: str, scope: str, request: Any = None) -> Any:
         created = datetime.now(UTC).isoformat(timespec="microseconds")
-        image = SimpleNamespace(key=key, scope=scope, created=created, digest="", sif=None)
+        image = SimpleNamespace(key=key, scope=scope, created=created, here=True, sif=None)
         content = f"SIF {key} {len(self.made)} ".encode() * 1000
         image.digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         if request is not None:

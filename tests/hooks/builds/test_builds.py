@@ -56,12 +56,24 @@ def test_an_image_in_the_store_answers_at_once(builds, engine, images, spec):
     again = builds.ask(spec(), Asker.user("bob"))
     assert (first.there, again.there) == (False, True)
     assert again.build == first.build  # its record
+    assert images.used == images.made  # which keeps it from being removed
     images.publish(images.key(spec("other")), "main")  # of which there is no record
     there = builds.ask(spec("other"), USER)
     row = builds.records.get(there.build)
     assert (there.there, row.state, row.reused) == (True, FINISHED, True)
     assert builds.ask(spec("other"), MERGE).build == there.build
     assert engine.run(builds) == []
+
+
+def test_what_only_a_registry_has_is_fetched_by_a_build_that_builds_nothing(
+    builds, engine, images, spec
+):
+    images.publish(images.key(spec()), "main").here = False
+    asked = builds.ask(spec(), USER)
+    assert not asked.there
+    engine.run(builds)
+    row = builds.records.get(asked.build)
+    assert (row.state, row.reused, images.made) == (FINISHED, True, [])
 
 
 def test_what_was_published_meanwhile_is_taken(builds, engine, images, spec):

@@ -276,6 +276,22 @@ def test_only_the_name_that_was_told_is_a_file_and_only_of_main(service, post, g
     assert get(f"/images/download/{module.filename_of(image)}").status_code == 404
 
 
+def test_an_image_that_was_removed_has_no_file_until_it_is_asked_for_again(
+    service, post, get, fake_images
+):
+    name = post(BODY).get_json()["id"]
+    service.run()
+    told = get(f"/build/{name}").get_json()["filename"]
+    fake_images.there.clear()
+    assert get(f"/build/{name}").get_json()["filename"] is None
+    gone = get(f"/images/download/{told}")
+    assert (gone.status_code, "ask for the build again" in gone.get_json()["hint"]) == (404, True)
+    again = post(BODY).get_json()["id"]
+    assert again != name
+    service.run()
+    assert get(f"/build/{again}").get_json()["filename"] == told
+
+
 def test_file_names_are_plain_whatever_workflow_and_step_are_called():
     named = SimpleNamespace(key="a" * 64, target=Target())
     for odd in ("..", "a/b", "é\n", "-x", "x" * 300, "", "a_b"):
