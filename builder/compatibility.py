@@ -16,6 +16,7 @@ import archspec.cpu
 from builder import accelerators, mpi
 from builder.targets import FAMILIES, ancestry, normal
 from builder.versions import lowest, not_older, numbers
+from ci.gpu_architecture import normalised
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 
@@ -84,7 +85,8 @@ def _gpu(image: Target, site: Target) -> Answer:
 
 
 def _gpu_architecture(image: Target, site: Target) -> Answer:
-    mine, there = normal(image).gpu_architecture, normal(site).gpu_architecture
+    mine, there = image.gpu_architecture, site.gpu_architecture
+    mine, there = normalised(mine) or mine, normalised(there) or there
     if mine == there:
         return True, f"both are {there}" if there else "neither names a GPU architecture"
     if not mine:
@@ -189,9 +191,13 @@ def judge(image: Target, site: Target) -> tuple[Verdict, ...]:
     Of the site, the fields that matter: see ``relevant``. Never raises: a name that is unknown
     fits itself only.
     """
-    mine, theirs = image.to_dict(), site.to_dict()
     return tuple(
-        Verdict(rule.field, mine[rule.field], theirs[rule.field], *rule.answer(image, site))
+        Verdict(
+            rule.field,
+            getattr(image, rule.field),
+            getattr(site, rule.field),
+            *rule.answer(image, site),
+        )
         for rule in RULES
     )
 
@@ -216,12 +222,15 @@ def distance(image: Target, site: Target) -> tuple[int, ...]:
     A number per field, the more decisive first. ``glibc`` and ``kernel`` come last: they are facts
     of an image, not what it was made for.
     """
-    mine, theirs = image.to_dict(), site.to_dict()
     return (
         int(image.platform != site.platform),
         _generations(image.microarchitecture, site.microarchitecture),
-        *(_gap(mine[name], theirs[name]) for name in ("mpi", "gpu", "gpu_architecture")),
-        *(int(mine[name] != theirs[name]) for name in ("container_engine", "glibc", "kernel")),
+        _gap(image.mpi, site.mpi),
+        _gap(image.gpu, site.gpu),
+        _gap(image.gpu_architecture, site.gpu_architecture),
+        int(image.container_engine != site.container_engine),
+        int(image.glibc != site.glibc),
+        int(image.kernel != site.kernel),
     )
 
 

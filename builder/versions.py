@@ -7,6 +7,7 @@ have at least a version, and any later 4.x.y where an image must not be newer th
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _NUMBERS = re.compile(r"\d{1,6}(?:[.-]\d{1,9}){0,4}", re.ASCII)
 _ANY = 10**9  # larger than every part of a version
@@ -14,6 +15,7 @@ _ANY = 10**9  # larger than every part of a version
 Numbers = tuple[int, ...]
 
 
+@lru_cache(maxsize=4096)
 def numbers(text: str) -> Numbers:
     """Return the parts of ``2.3.7-1``: 2, 3, 7, 1. Nothing if it is no such number."""
     if not _NUMBERS.fullmatch(text):
