@@ -17,13 +17,13 @@ from werkzeug.exceptions import BadRequest
 
 from builder.store import MAIN, Image, ImageStore
 from ci.errors import EntryError
-from ci.target import Target
 from hooks.builds.records import CANCELLED, FAILED, FINISHED
 from hooks.builds.spec import Asker, BuildSpec
 from hooks.config import SOFTWARE, WORKFLOWS
 from hooks.db.tables import Build
 from hooks.errors import ConflictError, NotFoundError
 from hooks.web.auth import caller, given_token, requires_token
+from hooks.web.machine import target_from_machine
 
 api = Blueprint("image_creation", __name__)
 
@@ -68,7 +68,7 @@ def build() -> Response:
         step=step,
         commit=_commit(_text(body, "version", LATEST) or LATEST),
         catalog_commit=_app().builds.requests.main_of(SOFTWARE),
-        target=_target(machine),
+        target=target_from_machine(machine),
     )
     asked = _app().builds.ask(spec, Asker.user(caller().user), force=force)
     return jsonify(id=asked.build)
@@ -150,12 +150,6 @@ def _commit(version: str) -> str:
             hint="leave it out for the newest, or name a tag or a commit that was merged",
         )
     return commit
-
-
-def _target(machine: Mapping[str, Any]) -> Target:
-    from hooks.web.machine import target_from_machine
-
-    return target_from_machine(machine)
 
 
 def _text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:

@@ -19,10 +19,9 @@ from builder.backends.seams import BuildContext, Built, LogLine
 from builder.build import ImageService
 from builder.process import CancelledError
 from builder.settings import BuilderSettings
-from ci.target import Target
+from hooks import home
 from hooks.builds.records import BuildRecords
 from hooks.config import Settings
-from hooks.web import image_creation
 
 CONFIG, FOLDER = sys.argv[1], Path(sys.argv[2])
 
@@ -70,13 +69,13 @@ def convert(
 
 
 def images(settings: Settings) -> ImageService:
+    home.make_signing_key(settings)
     chosen = BuilderSettings(
         base="oci-layout:///nowhere",
         base_digest="sha256:" + "0" * 64,
         store=settings.images,
         work=settings.work,
         signing_key=settings.signing_key,
-        signers=settings.signers,
         free_bytes=0,
     )
     return ImageService(chosen, image_builder=SlowBuilder(), convert=convert)
@@ -95,5 +94,4 @@ if __name__ == "__main__":
 
     hooks.wiring.image_service = images  # type: ignore[assignment]
     BuildRecords.finish = held_finish  # type: ignore[method-assign]
-    image_creation._target = lambda _machine: Target()  # type: ignore[assignment]
     waas.main(["--config", CONFIG, "serve"], standalone_mode=False)

@@ -222,6 +222,9 @@ class TestBuildsKilled:
             env=dict(os.environ),
         )
         world.reached("CONVERTING")
+        log = f"{world.settings.url}/builds/{build}/log"
+        told = lambda: [x["content"] for x in world.session.get(log).json()["lines"]]  # noqa: E731
+        world.until(lambda: told() == ["building", "converting"], "the log is written")
         world.kill()
         world.go_on("CONVERTING")
         world.start()
