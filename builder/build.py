@@ -22,8 +22,6 @@ from builder.recipe import FORM, Recipe, render
 from builder.request import BuildRequest, Phase, Progress, check_paths
 from builder.settings import BuilderSettings
 from builder.store import Image, ImageStore
-from builder.supply.signers import read_signers_file
-from builder.supply.verify import verify
 from ci.errors import SettingsError, SiteError, WaasError
 from ci.target import Target
 
@@ -160,8 +158,6 @@ class ImageService:
     def _taken(self, image: Image) -> Image:
         """The image with its files here, and noted as used."""
         found = self.store.fetch(image)
-        if not image.here:  # from a registry, where others may write
-            verify(found.folder, read_signers_file(self._settings.signers))
         self.store.used(found.key, found.scope)
         return found
 

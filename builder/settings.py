@@ -28,8 +28,7 @@ class BuilderSettings:
     ``resolve_base`` makes both. ``environment`` is added to that of the programs
     (``DOCKER_HOST``, ``PATH`` …). ``secrets`` maps the ids ``aptsources``, ``aptconf``,
     ``pipconf`` and ``ca`` to files; recipes use those that are given. ``signing_key`` is the
-    private key that signs images (OpenSSH, ed25519), which only this process opens; ``signers``
-    says whose signatures hold (ssh-keygen(1), ALLOWED SIGNERS).
+    private key that signs images (OpenSSH, ed25519), which only this process opens.
     """
 
     base: str
@@ -37,7 +36,6 @@ class BuilderSettings:
     store: Path
     work: Path
     signing_key: Path
-    signers: Path
     backend: str = "buildx"
     docker: tuple[str, ...] = ("docker",)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from builder.settings import BuilderSettings, resolve_base
 from builder.store import ImageStore
 from builder.store.registry import RegistryStore
 from builder.store.shared import SharedStore
+from builder.supply.signers import read_signers_file
+from builder.supply.verify import verify
 from ci.errors import SettingsError, SiteError, WaasError
 from hooks import home
 from hooks.builds import flow as build_flow
@@ -85,7 +87,11 @@ def image_store(settings: Settings) -> ImageStore:
     if choice is None:
         return ImageStore(settings.images)
     registry = RegistryStore(choice.url, choice.repository, choice.credentials)
-    return SharedStore(settings.images, registry)
+
+    def check(folder: Path) -> None:
+        verify(folder, read_signers_file(settings.signers))
+
+    return SharedStore(settings.images, registry, check)
 
 
 def image_service(settings: Settings) -> ImageService:
@@ -104,7 +110,6 @@ def image_service(settings: Settings) -> ImageService:
             store=settings.images,
             work=settings.work,
             signing_key=settings.signing_key,
-            signers=settings.signers,
             backend=choice.backend,
             environment=dict(choice.environment),
             apptainer=(choice.apptainer,),

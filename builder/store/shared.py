@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,8 +40,11 @@ _log = logging.getLogger(__name__)
 class SharedStore(ImageStore):
     """An image store whose images of main are in a registry too."""
 
-    def __init__(self, root: Path, registry: RegistryStore) -> None:
-        self._registry = registry
+    def __init__(
+        self, root: Path, registry: RegistryStore, check: Callable[[Path], object]
+    ) -> None:
+        """``check`` raises unless the folder of a fetched image is one that may be used."""
+        self._registry, self._check = registry, check
         self._unpushed = root / ".unpushed"
         self._pulls = root / ".pulls"
         self._away_until = 0.0
@@ -95,7 +99,8 @@ class SharedStore(ImageStore):
         Holds no lock of the key, so its holder may call this too.
 
         Raises:
-            SiteError: the registry does not answer, or no longer has the image.
+            SiteError: the registry does not answer, or no longer has the image;
+            SettingsError: what it has is not what was signed.
         """
         found = super().find(image.key, image.scope)
         if found:
@@ -165,6 +170,7 @@ class SharedStore(ImageStore):
                     f"the registry {self._registry.name} no longer has image {key[:12]}",
                     hint="try again: it will be built",
                 )
+            self._check(part)
             os.utime(part / METADATA)
             sync_tree(part)
             return self._place(part, key, MAIN)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.plan import choose
 from builder.store import Image, ImageStore
 from ci.target import Target
 
@@ -70,8 +71,7 @@ def seconds(act: Callable[[], object]) -> float:
 
 def decide(store: ImageStore, wanted: Target, software_key: str, scope: str) -> object:
     """What a request costs in the store; the closest image by the table of compatibility."""
-    found = store.candidates(software_key, scope)
-    return min(found, key=lambda image: image.target != wanted, default=None)
+    return choose(wanted, store.candidates(software_key, scope))
 
 
 def show(what: str, figures: list[float]) -> None:

@@ -85,7 +85,6 @@ def builder_settings(tmp_path: Path, signing_key: Path) -> BuilderSettings:
         store=tmp_path / "images",
         work=tmp_path / "work",
         signing_key=signing_key,
-        signers=signing_key.with_name("allowed_signers"),
     )
 
 
@@ -148,7 +147,6 @@ def real_settings(
             store=tmp_path / "images",
             work=tmp_path / "work",
             signing_key=signing_key,
-            signers=signing_key.with_name("allowed_signers"),
             environment=engine.environment,
             apptainer=(str(apptainer),),
             **fields,  # type: ignore[arg-type]

@@ -336,7 +336,7 @@ def renaming(self, target):
 
 Path.rename = renaming
 settings = BuilderSettings(base="b", base_digest="sha256:0", store=folder / "images", work=folder,
-                           signing_key=folder / "signing", signers=folder / "signers")
+                           signing_key=folder / "signing")
 service = build.ImageService(settings, image_builder=Builder(), convert=convert)
 request = build.BuildRequest("w", "s", SoftwareEnvironment(), Target(), {"a": b"1"})
 print(service.ensure(request).sif.read_text())
@@ -366,7 +366,6 @@ def test_a_kill_leaves_neither_half_an_image_nor_a_blocked_key(
         store=tmp_path / "images",
         work=tmp_path,
         signing_key=tmp_path / "signing",
-        signers=tmp_path / "signers",
     )
     opened = ImageService(settings, image_builder=image_builder)
     assert not leftovers(opened, settings)

@@ -197,7 +197,6 @@ NO_SETTINGS: dict[str, Any] = {
     "store": "images2",
     "work": "work2",
     "signing_key": "key2",
-    "signers": "signers2",
     "backend": "buildah",
     "docker": ("podman",),
     "environment": {"DOCKER_HOST": "tcp://example.org"},
@@ -295,7 +294,7 @@ def test_the_content_of_a_spack_checkout_is_an_input(
 @pytest.mark.parametrize("name", NO_SETTINGS)
 def test_settings_that_are_none(key_with: Callable[..., str], tmp_path: Path, name: str) -> None:
     value = NO_SETTINGS[name]
-    if value.__class__ is str and name in {"store", "work", "signing_key", "signers"}:
+    if value.__class__ is str and name in {"store", "work", "signing_key"}:
         value = tmp_path / value
     assert key_with(**{name: value}) == key_with()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from store_images import make_image, publish_image, publish_real
 
-from builder.store import Image, shared
+from builder.store import SIF, Image, shared
 from builder.store.registry import RegistryStore
 from builder.store.shared import SharedStore
-from ci.errors import SiteError
+from ci.errors import SettingsError, SiteError
 from hooks.testbed.registry import Registry
 
 pytestmark = pytest.mark.engine
@@ -21,6 +21,10 @@ pytestmark = pytest.mark.engine
 Forked = Callable[[str, list[tuple[object, ...]]], list[int]]
 KEY, OTHER = "a" * 64, "b" * 64
 SOFTWARE = "5" * 64
+
+
+def trusting(_folder: Path) -> None:
+    """Takes every image; the signatures of real ones are checked in their own tests."""
 
 
 @pytest.fixture
@@ -35,12 +39,12 @@ def behind(registry: Registry, repository: str) -> RegistryStore:
 
 @pytest.fixture
 def mine(behind: RegistryStore, tmp_path: Path) -> SharedStore:
-    return SharedStore(tmp_path / "mine", behind)
+    return SharedStore(tmp_path / "mine", behind, trusting)
 
 
 @pytest.fixture
 def theirs(behind: RegistryStore, tmp_path: Path) -> SharedStore:
-    return SharedStore(tmp_path / "theirs", behind)
+    return SharedStore(tmp_path / "theirs", behind, trusting)
 
 
 def keys(images: tuple[Image, ...]) -> list[str]:
@@ -79,7 +83,7 @@ def test_what_others_pushed_is_a_candidate_after_sync(
     assert keys(theirs.candidates(SOFTWARE, "pull-7")) == [OTHER, KEY]
     assert [image.here for image in theirs.candidates(SOFTWARE)] == [True, False]
     shutil.rmtree(theirs.root / ".index")
-    again = SharedStore(theirs.root, theirs._registry)
+    again = SharedStore(theirs.root, theirs._registry, trusting)
     assert keys(again.candidates(SOFTWARE)) == [OTHER, KEY]
 
 
@@ -99,7 +103,7 @@ def test_an_image_is_not_lost_because_the_registry_is_away(
     caplog.set_level(logging.WARNING)
     behind = RegistryStore(own_registry.url, "images")
     own_registry.stop()
-    store = SharedStore(tmp_path / "images", behind)
+    store = SharedStore(tmp_path / "images", behind, trusting)
     assert store.find(OTHER) is None
     made = publish_real(store)
     publish_real(store, OTHER, scope="pull-7")
@@ -110,7 +114,7 @@ def test_an_image_is_not_lost_because_the_registry_is_away(
         store.sync()
     assert caught.value.transient
     own_registry.start()
-    again = SharedStore(tmp_path / "images", behind)
+    again = SharedStore(tmp_path / "images", behind, trusting)
     assert again.sync() == (2, 0)
     assert sorted(behind.keys()) == [KEY, OTHER]
 
@@ -118,8 +122,8 @@ def test_an_image_is_not_lost_because_the_registry_is_away(
 def test_a_registry_that_did_not_answer_is_not_asked_by_the_way(
     own_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = SharedStore(tmp_path / "images", RegistryStore(own_registry.url, "images"))
-    other = SharedStore(tmp_path / "other", RegistryStore(own_registry.url, "images"))
+    store = SharedStore(tmp_path / "images", RegistryStore(own_registry.url, "images"), trusting)
+    other = SharedStore(tmp_path / "other", RegistryStore(own_registry.url, "images"), trusting)
     publish_real(other)
     own_registry.stop()
     assert store.find(KEY) is None
@@ -133,7 +137,7 @@ def test_a_rebuilt_image_takes_the_place_of_the_registrys(
     own_registry: Registry, tmp_path: Path
 ) -> None:
     behind = RegistryStore(own_registry.url, "images")
-    store = SharedStore(tmp_path / "images", behind)
+    store = SharedStore(tmp_path / "images", behind, trusting)
     publish_real(store, content=b"old")
     publish_real(store, content=b"new", replace=True)
     assert b'"size": 3' in (behind.metadata(KEY) or b"")
@@ -141,7 +145,7 @@ def test_a_rebuilt_image_takes_the_place_of_the_registrys(
     own_registry.stop()
     publish_real(store, content=b"newest", replace=True)
     own_registry.start()
-    assert SharedStore(tmp_path / "images", behind).sync() == (1, 0)
+    assert SharedStore(tmp_path / "images", behind, trusting).sync() == (1, 0)
     assert (behind.metadata(KEY) or b"") == (store.root / KEY / "metadata.json").read_bytes()
     assert not list((store.root / ".unpushed").iterdir())
 
@@ -155,7 +159,7 @@ def test_what_the_registry_has_lost_is_forgotten(mine: SharedStore, theirs: Shar
     with pytest.raises(SiteError, match="no longer has"):
         theirs.fetch(found)
     assert theirs.candidates(SOFTWARE) == ()
-    again = SharedStore(theirs.root, mine._registry)
+    again = SharedStore(theirs.root, mine._registry, trusting)
     again.sync()
     again._registry = empty
     again.sync()
@@ -180,7 +184,7 @@ def test_a_tag_of_a_stranger_is_no_image(
     behind._remote.put_manifest(OTHER, manifest)  # the same image by the name of another
     with pytest.raises(SiteError, match="another content key"):
         behind.pull(OTHER, tmp_path)
-    assert SharedStore(tmp_path / "other", behind).find(OTHER) is None
+    assert SharedStore(tmp_path / "other", behind, trusting).find(OTHER) is None
 
 
 def test_many_fetch_an_image_once(
@@ -219,7 +223,7 @@ from builder.store.shared import SharedStore
 from store_images import publish_real
 
 def run(act, root, url, repository, fatal):
-    store = SharedStore(pathlib.Path(root), RegistryStore(url, repository))
+    store = SharedStore(pathlib.Path(root), RegistryStore(url, repository), lambda _: None)
     count = 0
     def counted(method):
         def acting(*arguments, **named):
@@ -259,7 +263,7 @@ def test_a_kill_leaves_nothing_half_here_or_there(
     assert set(forked(KILLED, jobs)) == {-signal.SIGKILL}
     for number, name in enumerate(names, 1):
         behind, root = RegistryStore(registry.url, name), tmp_path / str(number)
-        store = SharedStore(root, behind)
+        store = SharedStore(root, behind, trusting)
         for left in (".parts", ".pulls", ".trash"):
             assert not list((root / left).iterdir()), (number, left)
         assert all(image.sif.read_bytes() in (b"SIF", b"another") for image in store.list())
@@ -277,7 +281,7 @@ def test_an_image_of_main_that_was_there_before_the_registry_goes_there(
     behind: RegistryStore, tmp_path: Path
 ) -> None:
     publish_real(shared.ImageStore(tmp_path / "images"))
-    assert SharedStore(tmp_path / "images", behind).sync() == (1, 0)
+    assert SharedStore(tmp_path / "images", behind, trusting).sync() == (1, 0)
     assert behind.has(KEY)
 
 
@@ -286,3 +290,21 @@ def test_a_damaged_image_is_told_and_does_not_reach_the_registry(
 ) -> None:
     publish_image(mine, make_image())  # its digest is wrong
     assert not behind.has(KEY)
+
+
+def test_an_image_that_is_not_what_was_signed_is_not_taken(
+    mine: SharedStore, behind: RegistryStore, tmp_path: Path
+) -> None:
+    def refusing(folder: Path) -> None:
+        assert (folder / SIF).is_file()
+        raise SettingsError("image.sif is not what was signed")
+
+    made = publish_real(mine)
+    store = SharedStore(tmp_path / "careful", behind, refusing)
+    found = store.find(made.key)
+    assert found is not None
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="not what was signed"):
+            store.fetch(found)
+    assert not (store.root / made.key).exists()
+    assert not list((store.root / ".pulls").iterdir())
