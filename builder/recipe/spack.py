@@ -62,7 +62,7 @@ def stage(
             Copy("spack/", "/opt/spack/") if checkout else clone,
             Run(script("spack-prepare", clingo=CLINGO), ("ca", "pipconf")),
             Copy("catalog/", "/opt/catalog/"),
-            Run(settled(concretize), _SECRETS),
+            Run(concretize, _SECRETS),
             Run(settled(install), _SECRETS, (_CACHE,)),
         ),
     )
