@@ -270,7 +270,7 @@ def upgraded(draw: st.DrawFn, site: Target) -> Target:
     changes = {
         "microarchitecture": draw(st.sampled_from(heirs)),
         "container_engine": "apptainer",
-        "glibc": draw(st.sampled_from(["", "0.1"])) if site.glibc else "",
+        "glibc": draw(st.sampled_from(["", "0.0"])) if site.glibc else "",
         "kernel": draw(st.sampled_from(["", "99.0.0"])) if site.kernel else "",
     }
     if keeps_its_promise(site.mpi):
