@@ -99,6 +99,7 @@ def _build(shop: Workshop, attempt: Attempt, log: TextIO) -> tuple[Built, Invent
         shop.settings,
         tell(Phase.CONVERTING),
         container_engine=target.container_engine,
+        labels={LABEL: attempt.plan.key},
         cancelled=attempt.cancelled,
     )
     return built, found

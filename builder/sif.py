@@ -1,17 +1,22 @@
-"""From an OCI archive to a SIF, the one file that sites run (https://apptainer.org/docs/user).
+"""From what an image builder made to a SIF, the one file that sites run (https://apptainer.org).
 
-spython is not used here: its ``Client.build`` returns None, or the path of an older file, when a
-build fails, and cannot be given a time limit.
+The same image gives the same bytes: its files' times are clamped (mksquashfs knows
+``SOURCE_DATE_EPOCH``), a label takes the place of the time of the build, and the header is made
+neutral, since Apptainer before 1.5 writes times and a random number into it. spython converts
+nothing here: its ``Client.build`` returns None, or the path of an older file, when a build fails.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from builder.backends.seams import Built, Cancelled, never
 from builder.process import run
@@ -25,6 +30,20 @@ _MKSQUASHFS = {
     "singularity": "-comp gzip -Xcompression-level 6",
 }
 _LAST_LINES = 3
+# --force lets this label replace Apptainer's own, the time of the build
+_DEFINITION = """Bootstrap: {agent}
+From: image
+
+%labels
+    org.label-schema.build-date {created}
+"""
+# The header and its descriptors: https://github.com/apptainer/sif, pkg/sif/sif.go, descriptor.go
+_MAGIC = b"SIF_MAGIC\0"
+_HEADER = struct.Struct("<32s10s3s3s16s8q")
+_OWNED = struct.Struct("<4q")  # created, modified, uid, gid
+_OWNED_AT = 41  # in a descriptor
+_DESCRIPTOR = 585
+_MAX_DESCRIPTORS = 1000
 
 
 def convert(
@@ -34,45 +53,66 @@ def convert(
     log: Callable[[str], None],
     *,
     container_engine: str = "apptainer",
+    labels: Mapping[str, str] | None = None,
     cancelled: Cancelled = never,
 ) -> None:
     """Write the SIF of what an image builder made; ``output`` appears whole or not at all.
 
     Apptainer's temporary files and cache go beside the output, not to a small /tmp or a home.
+    ``labels`` are those that the SIF must have.
 
     Raises:
-        SettingsError: apptainer is missing, fails, or takes too long; CancelledError.
+        SettingsError: apptainer is missing, fails, takes too long, or makes a SIF without the
+            labels; CancelledError.
     """
     scratch = Path(tempfile.mkdtemp(prefix=".sif-", dir=output.parent)).resolve()
     try:
         # a reference `oci-archive:PATH:TAG` splits at colons: give it a name without any
         (scratch / "image").symlink_to(built.path.resolve())
-        argv = [*settings.apptainer, "build", "--force"]
-        argv += ["--mksquashfs-args", _MKSQUASHFS[container_engine.partition("@")[0]]]
-        argv += ["image.sif", "oci-archive:image" if built.form == "oci-archive" else "image/"]
-        lines: list[str] = []
-
-        def take(piece: str) -> None:
-            lines.append(piece.rstrip())
-            log(lines[-1])
-
-        environment = _environment(settings, scratch)
-        limit = settings.convert_timeout
-        if run(
-            argv,
-            environment=environment,
-            folder=scratch,
-            on_output=take,
-            timeout=limit,
-            cancelled=cancelled,
-        ):
-            told = " ".join(lines[-_LAST_LINES:]) or "no reason given"
-            raise SettingsError(f"{settings.apptainer[0]} cannot convert the image: {told}")
-        with (scratch / "image.sif").open("rb") as stream:
+        (scratch / "definition").write_text(_definition(built, settings), "ascii")
+        squash = _MKSQUASHFS[container_engine.partition("@")[0]]
+        argv = [*settings.apptainer, "build", "--force", "--mksquashfs-args", squash]
+        _run([*argv, "image.sif", "definition"], scratch, settings, log, cancelled)
+        with (scratch / "image.sif").open("r+b") as stream:
+            _make_neutral(stream, settings.source_date_epoch)
             os.fsync(stream.fileno())
+        if labels:
+            _check_labels(scratch / "image.sif", settings, labels)
         (scratch / "image.sif").rename(output)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _definition(built: Built, settings: BuilderSettings) -> str:
+    created = datetime.fromtimestamp(settings.source_date_epoch, UTC)
+    agent = "oci-archive" if built.form == "oci-archive" else "localimage"
+    return _DEFINITION.format(agent=agent, created=f"{created:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _run(
+    argv: list[str],
+    scratch: Path,
+    settings: BuilderSettings,
+    log: Callable[[str], None],
+    cancelled: Cancelled,
+) -> None:
+    lines: list[str] = []
+
+    def take(piece: str) -> None:
+        lines.append(piece.rstrip())
+        log(lines[-1])
+
+    exit_code = run(
+        argv,
+        environment=folders(settings, scratch),
+        folder=scratch,
+        on_output=take,
+        timeout=settings.convert_timeout,
+        cancelled=cancelled,
+    )
+    if exit_code:
+        told = " ".join(lines[-_LAST_LINES:]) or "no reason given"
+        raise SettingsError(f"{settings.apptainer[0]} cannot convert the image: {told}")
 
 
 def available(settings: BuilderSettings) -> str:
@@ -92,13 +132,64 @@ def available(settings: BuilderSettings) -> str:
     return "" if done.returncode == 0 else f"{program} --version ended with {done.returncode}"
 
 
-def _environment(settings: BuilderSettings, scratch: Path) -> dict[str, str]:
-    folders = {"APPTAINER_TMPDIR": scratch / "tmp", "APPTAINER_CACHEDIR": scratch / "cache"}
-    for folder in folders.values():
+def folders(settings: BuilderSettings, scratch: Path) -> dict[str, str]:
+    """Make Apptainer's own folders in ``scratch``; return the environment that names them."""
+    made = {"APPTAINER_TMPDIR": scratch / "tmp", "APPTAINER_CACHEDIR": scratch / "cache"}
+    for folder in made.values():
         folder.mkdir()
     return {
         **settings.environment,
-        **{name: str(folder) for name, folder in folders.items()},
-        **{name.replace("APPTAINER", "SINGULARITY"): str(f) for name, f in folders.items()},
+        **{name: str(folder) for name, folder in made.items()},
+        **{name.replace("APPTAINER", "SINGULARITY"): str(f) for name, f in made.items()},
         "SOURCE_DATE_EPOCH": str(settings.source_date_epoch),
     }
+
+
+def labels(path: Path, settings: BuilderSettings) -> dict[str, str]:
+    """Return the labels of a SIF, as ``apptainer inspect`` says them.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    from spython.main import get_client  # imported late: it looks for programs then
+
+    client = get_client(quiet=True)
+    # spython knows only the program `singularity` on PATH; this one client gets ours
+    environment = [f"{name}={value}" for name, value in settings.environment.items()]
+    program = ["env", *environment, *settings.apptainer]
+    client._init_command = lambda action, _options=None: [*program, action]
+    try:
+        told = client.inspect(str(path), quiet=True)
+        found = {str(name): str(value) for name, value in told["attributes"]["labels"].items()}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise SettingsError(
+            f"{settings.apptainer[0]} cannot read the labels of {path.name}"
+        ) from error
+    return found
+
+
+def _check_labels(path: Path, settings: BuilderSettings, expected: Mapping[str, str]) -> None:
+    found = labels(path, settings)
+    for name, value in expected.items():
+        if found.get(name) != value:
+            raise SettingsError(
+                f"the SIF has the label {name}={found.get(name, '')!r}, not {value!r}",
+                hint="another image was converted: is the engine shared with someone else?",
+            )
+
+
+def _make_neutral(stream: BinaryIO, epoch: int) -> None:
+    """Take time, random identifier and owner out of a SIF's header. Raises ``SettingsError``."""
+    head = stream.read(_HEADER.size)
+    if len(head) != _HEADER.size or not head[32:].startswith(_MAGIC):
+        raise SettingsError("apptainer did not write a SIF")
+    *first, _, _, _, free, total, start, size, data, length = _HEADER.unpack(head)
+    stream.seek(0)
+    stream.write(
+        _HEADER.pack(*first, bytes(16), epoch, epoch, free, total, start, size, data, length)
+    )
+    if not 0 <= total <= _MAX_DESCRIPTORS:
+        raise SettingsError("apptainer did not write a SIF")
+    for number in range(total - free):
+        stream.seek(start + number * _DESCRIPTOR + _OWNED_AT)
+        stream.write(_OWNED.pack(epoch, epoch, 0, 0))
