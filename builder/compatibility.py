@@ -7,7 +7,7 @@ table; docs/images-compatibility.md shows it to people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -205,15 +205,6 @@ def judge(image: Target, site: Target) -> tuple[Verdict, ...]:
 def runs_on(image: Target, site: Target) -> bool:
     """Say whether an image made for one target runs on the other."""
     return all(rule.answer(image, site)[0] for rule in RULES)
-
-
-def explain(
-    wanted: Target, candidates: Iterable[Target]
-) -> tuple[tuple[Target, tuple[Verdict, ...]], ...]:
-    """Return the candidates with their verdicts: those that fit first, then the closest first."""
-    judged = [(candidate, judge(candidate, wanted)) for candidate in candidates]
-    judged.sort(key=lambda pair: (not all(v.fits for v in pair[1]), distance(pair[0], wanted)))
-    return tuple(judged)
 
 
 def distance(image: Target, site: Target) -> tuple[int, ...]:

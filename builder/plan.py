@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from builder.compatibility import Verdict, distance, judge
 from builder.recipe import Recipe
 from builder.store import Image
 from ci.target import Target
 
+T = TypeVar("T")
+
 _NONE = "no image of this software yet"
+
+
+def fit(verdicts: Iterable[Verdict]) -> bool:
+    """Say whether every field fits."""
+    return all(verdict.fits for verdict in verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,7 @@ class Considered:
     @property
     def fits(self) -> bool:
         """Whether the image may answer."""
-        return all(verdict.fits for verdict in self.verdicts)
+        return fit(self.verdicts)
 
     @property
     def obstacles(self) -> list[str]:
@@ -82,14 +89,24 @@ class ImagePlan:
         return f"{kept} not fit; of the closest: {closest.obstacles[0]}"
 
 
+def ranked(
+    wanted: Target, candidates: Iterable[T], target_of: Callable[[T], Target]
+) -> list[tuple[T, tuple[Verdict, ...]]]:
+    """Return what was made for targets, each with its verdicts: what fits first, closest first."""
+    judged = [(one, judge(target_of(one), wanted)) for one in candidates]
+    return sorted(judged, key=lambda pair: (not fit(pair[1]), distance(target_of(pair[0]), wanted)))
+
+
 def choose(
     wanted: Target, candidates: Iterable[Image]
 ) -> tuple[Image | None, tuple[Considered, ...]]:
-    """Return the closest image that fits, and all with their verdicts, those that fit first."""
-    considered = [Considered(image, judge(image.target, wanted)) for image in candidates]
-    considered.sort(key=lambda c: (not c.fits, distance(c.image.target, wanted), c.image.key))
-    best = considered[0] if considered and considered[0].fits else None
-    return (best.image if best else None), tuple(considered)
+    """Return the closest image that fits, and all with their verdicts."""
+    ordered = sorted(candidates, key=lambda image: (image.key, image.scope))
+    considered = tuple(
+        Considered(image, verdicts)
+        for image, verdicts in ranked(wanted, ordered, lambda image: image.target)
+    )
+    return (considered[0].image if considered and considered[0].fits else None), considered
 
 
 def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:

@@ -41,6 +41,7 @@ def list_sites(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def check(ctx: click.Context, name: str | None) -> None:
     """Log in as the deploying user and look for what jobs need; exit 1 if something is missing."""
+    from builder.targets import check as check_target
     from hooks.credentials.encrypted_file import EncryptedFiles
     from hooks.sites.check import check_site
     from hooks.sites.connections import Connections
@@ -55,6 +56,7 @@ def check(ctx: click.Context, name: str | None) -> None:
         click.echo(f"no sites yet: describe one in {settings.sites}/NAME.yaml (docs/sites.md)")
     for site in chosen:
         try:
+            check_target(site.target)
             problems = check_site(site, connections.to(site))
         except WaasError as error:
             problems = [str(error)]

@@ -462,6 +462,16 @@ toolchain = SYSTEM
 sources = [SOURCE_TAR_GZ]
 sanity_check_paths = {'files': ['bin/tiny'], 'dirs': []}
 moduleclass = 'tools'
+dependencies = [('needed', '2.0')]
+"""
+DEPENDENCY = """
+easyblock = 'Bundle'
+name = 'needed'
+version = '2.0'
+homepage = 'https://example.org'
+description = 'Nothing, which another needs'
+toolchain = SYSTEM
+moduleclass = 'lib'
 """
 
 
@@ -485,9 +495,13 @@ def test_easybuild_builds_from_the_catalogue_and_its_modules_are_loaded(
         catalog={
             "packages/tiny/tiny-1.0.eb": EASYCONFIG.encode(),
             "packages/tiny/tiny-1.0.tar.gz": source,
+            "packages/of-another-name/needed-2.0.eb": DEPENDENCY.encode(),
         },
     )
     image = images.ensure(request)
+    record = (image.folder / "records" / "easybuild.txt").read_text()
+    assert record.split() == ["needed/2.0", "tiny/1.0"]
+    assert inside(apptainer, image, "sh", "-c", "echo $EBROOTNEEDED").strip().endswith("needed/2.0")
     assert inside(apptainer, image, "tiny") == "tiny\n"
     assert inside(apptainer, image, "which", "tiny", "pip", "python3").split() == [
         "/opt/easybuild/software/tiny/1.0/bin/tiny",

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder import mpi, targets
-from builder.compatibility import RULES, Verdict, distance, explain, judge, relevant, runs_on
+from builder.compatibility import RULES, Verdict, distance, judge, relevant, runs_on
+from builder.plan import ranked
 from builder.versions import lowest
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
@@ -352,7 +353,7 @@ def test_candidates_come_with_reasons_those_that_fit_first_and_the_closest_of_th
     names = ["x86_64", "haswell", "zen2", "x86_64_v3"]
     candidates = [replace(wanted, microarchitecture=name) for name in names]
     candidates.append(replace(wanted, microarchitecture="zen2", mpi="openmpi@4.1.1"))
-    found = explain(wanted, candidates)
+    found = ranked(wanted, candidates, lambda target: target)
     told = [(target.microarchitecture, target.mpi.partition("@")[2]) for target, _ in found]
     assert told == [
         ("zen2", "4.1.5"),
