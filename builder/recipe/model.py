@@ -113,15 +113,24 @@ class Recipe:
         return bool(self.checks)
 
     @property
+    def trusts_caches(self) -> bool:
+        """Whether it takes what earlier builds of contributors left in a cache of their scope."""
+        runs = (step for stage in self.stages for step in stage.steps if isinstance(step, Run))
+        return any(cache.scoped for run in runs for cache in run.caches)
+
+    @property
     def text(self) -> str:
         """The recipe as people see it, and as it counts for the content key."""
         return self.dockerfile()
 
-    def dockerfile(self, cache_scope: str = MAIN_SCOPE) -> str:
-        """Return it in BuildKit's language, with the caches of ``main`` or ``pull-<n>``."""
+    def dockerfile(self, cache_scope: str = MAIN_SCOPE, *, buildah: bool = False) -> str:
+        """Return it in BuildKit's language, with the caches of ``main`` or ``pull-<n>``.
+
+        With ``buildah``, in the part of it that Buildah 1.28 knows.
+        """
         from builder.recipe.dockerfile import dockerfile
 
-        return dockerfile(self, cache_scope)
+        return dockerfile(self, cache_scope, buildah=buildah)
 
     def definition(self, base: str) -> str:
         """Return it in Apptainer's language; see ``builder.recipe.definition.definition``."""

@@ -125,6 +125,22 @@ class BuildRecords:
             _want(session, row.id, asker)
             return row.id, urgent
 
+    def active_at(self, scope: str, commit: str) -> list[Build]:
+        """What goes on in a scope for a commit."""
+        query = select(Build).where(
+            Build.scope == scope, Build.commit == commit, Build.active.is_not(None)
+        )
+        with self._database.session() as session:
+            return list(session.scalars(query))
+
+    def wanted_by(self, asker: str) -> list[str]:
+        """The builds that somebody asked for and still wants."""
+        query = select(BuildAsker.build).where(
+            BuildAsker.asker == asker, BuildAsker.withdrawn_at.is_(None)
+        )
+        with self._database.session() as session:
+            return list(session.scalars(query))
+
     def begin(self, spec: BuildSpec, key: str, asker: Asker, *, force: bool) -> str | None:
         """Make a row for a new attempt; None if another did at the same moment."""
         row = _row(spec, key, asker)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from builder.process import CancelledError
 from builder.request import BuildRequest, Progress
 from builder.store import Image, ImageStore
+from ci.errors import WaasError
 from hooks.builds.attempt import Attempt
 from hooks.builds.records import CANCELLED, FAILED, FINISHED, BuildRecords, spec_of
 from hooks.builds.spec import Asker, BuildSpec, Requests
@@ -125,6 +126,22 @@ class Builds:
         if ended:
             self._told_to_end([build])
         return ended
+
+    def adopt(self, scope: str, commit: str, flow: str) -> None:
+        """A merge's flow wants what goes on for the pull request of the commit that is merged.
+
+        Only what main may take over; without images in reach nothing is, and main builds its own.
+        """
+        for row in self.records.active_at(scope, commit):
+            try:
+                recipe = self._images().plan(self.requests.of(spec_of(row))).recipe
+            except WaasError as error:
+                log.warning("build %s is not taken over: %s", row.id, error)
+                continue
+            if not recipe.trusts_caches:
+                asker = Asker.flow(flow)
+                if self.records.join(row.key, scope, asker, force=False):
+                    self._hurry(row.id, asker)
 
     def unwanted(self, pull: str, *, before: int | None = None) -> None:
         """A pull request wants its builds no longer: see ``BuildRecords.withdraw_pull``."""

@@ -123,11 +123,19 @@ class DispatchEffects:
         return {"builds": self._wanted(rows, commit, MAIN), "deployments": deployments}
 
     def _promote(self, commit: str) -> None:
-        """Images that were built for the pull request of exactly this commit become main's."""
+        """Images that were built for the pull request of exactly this commit become main's.
+
+        Not those that took anything from the pull request's caches: a commit that was not merged
+        may have put it there. They are built anew, with main's.
+        """
         for scope in self.pulls.scopes_of(WORKFLOWS, commit):
             for row in self._plan(self.forges[WORKFLOWS].fetch(commit).tree(commit), scope):
-                if row["action"] == "reuse":
+                if row["action"] == "reuse" and row["promotable"]:
                     self.images().store.promote(row["image"], scope)
+
+    def await_adopted(self, flow: str) -> None:
+        """Wait for the builds of the pull request that a merge took over."""
+        self.builds.wait(self.builds.records.wanted_by(flow))
 
     def ask_builds(self, asker: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Ask for images; each gets ``build``, the build to wait for, or ``error``."""

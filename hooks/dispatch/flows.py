@@ -22,6 +22,9 @@ class Effects(Protocol):
     def plan_main(self, commit: str) -> dict[str, Any]:
         """What main at this commit needs: ``{"builds": […], "deployments": […]}``."""
 
+    def await_adopted(self, flow: str) -> None:
+        """Wait for the builds of the pull request that a merge took over."""
+
     def ask_builds(self, asker: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Ask for images; each gets ``build``, the build to wait for, or ``error``."""
 
@@ -56,6 +59,7 @@ def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None
 
 def run_merge(effects: Effects, flow: Flow, payload: dict[str, Any]) -> None:
     """Bring the sites in line with main: build what is missing, then deploy, site by site."""
+    flow.step("await-adopted", effects.await_adopted, flow.id)
     plan = flow.step("plan", effects.plan_main, payload["commit"])
     asked = flow.step("ask-builds", effects.ask_builds, flow.id, plan["builds"])
     results = flow.step("await-builds", effects.await_builds, asked)

@@ -26,6 +26,9 @@ class Wanted(Protocol):
     def unwanted(self, pull: str, *, before: int | None = None) -> None:
         """A pull request wants its builds no longer, or those of revisions before this one."""
 
+    def adopt(self, scope: str, commit: str, flow: str) -> None:
+        """A merge's flow wants what goes on for the pull request of the commit that is merged."""
+
 
 class Dispatcher:
     """Brings pull requests and main in line with what the forges say."""
@@ -69,11 +72,15 @@ class Dispatcher:
             self._builds.unwanted(f"{repository}:{number}")
 
     def _main(self, repository: str, heads: Mapping[str, str]) -> None:
-        self._ended(repository, self._pulls.merged(repository, heads["main"]))
         # what the sites should have depends on both repositories, so each pair is a merge
         mains = {name: forge.heads().get("main", "") for name, forge in self._forges.items()}
-        pair = ":".join(mains[name][:20] for name in sorted(mains))
-        self._engine.start(MERGE, {"commit": mains[WORKFLOWS]}, id=f"merge:{pair}")
+        flow = "merge:" + ":".join(mains[name][:20] for name in sorted(mains))
+        ended = self._pulls.merged(repository, heads["main"])
+        if repository == WORKFLOWS:
+            for number in ended:
+                self._builds.adopt(f"pull-{number}", heads["main"], flow)
+        self._ended(repository, ended)
+        self._engine.start(MERGE, {"commit": mains[WORKFLOWS]}, id=flow)
         for pull in self._pulls.of(repository, OPEN):  # judged against an older main
             if pull.branch in heads:
                 self._branch(repository, pull.branch, heads, pull.author)

@@ -65,10 +65,8 @@ def planned(images: ImageService, needs: Iterable[ImageNeed]) -> list[dict[str, 
     building: dict[str, str] = {}
     for need in needs:
         plan = images.plan(need.request)
-        action, why = "build", "no image with this content key yet"
-        if plan.image:
-            action, why = "reuse", f"built {plan.image.created[:10]} as {plan.image.digest[:19]}…"
-        elif plan.key in building:
+        action, why = "reuse" if plan.reuse else "build", plan.why
+        if not plan.reuse and plan.key in building:
             action, why = "share", f"the image built for {building[plan.key]}"
         building.setdefault(plan.key, need.site)
         rows.append(
@@ -81,6 +79,8 @@ def planned(images: ImageService, needs: Iterable[ImageNeed]) -> list[dict[str, 
                 "target": need.request.target.to_dict(),
                 "key": plan.key,
                 "image": plan.image.key if plan.image else "",
+                # what a pull request left in a cache must not get into an image of main
+                "promotable": not plan.recipe.trusts_caches,
                 "action": action,
                 "why": why,
             }

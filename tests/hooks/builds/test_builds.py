@@ -272,3 +272,25 @@ def test_rows_are_shown_by_page_the_newest_first(builds, spec):
 def test_a_spec_is_the_same_after_it_was_kept(spec):
     made = spec(microarchitecture="zen3", mpi="openmpi@4")
     assert BuildSpec.from_dict(made.to_dict()) == made
+
+
+def test_a_merge_takes_over_what_goes_on_for_its_commit(builds, engine, images, spec):
+    """All but what may have taken something from the pull request's caches."""
+    scope, pull = "pull-3", Asker.flow("pull:reg:3:1")
+    kept, poisoned = (builds.ask(spec(step, scope=scope), pull) for step in ("solve", "spack"))
+    builds.adopt(scope, "e" * 40, "merge:x")  # another commit: nothing
+    builds.adopt(scope, "c" * 40, "merge:x")
+    builds.unwanted("reg:3")
+    assert builds.records.get(kept.build).active is not None
+    assert builds.records.get(poisoned.build).state == "CANCELLED"
+    assert builds.records.wanted_by("merge:x") == [kept.build]
+    engine.run(builds)
+    assert builds.wait([kept.build])[kept.build].state == "FINISHED"
+
+
+def test_without_images_a_merge_takes_nothing_over(builds, images, spec):
+    asked = builds.ask(spec(scope="pull-3"), Asker.flow("pull:reg:3:1"))
+    images.away = "no engine"
+    builds.adopt("pull-3", "c" * 40, "merge:x")
+    assert builds.records.wanted_by("merge:x") == []
+    assert builds.records.get(asked.build).active is not None

@@ -34,6 +34,9 @@ class FakeEffects:
     def plan_main(self, _commit):
         return {"builds": self.results, "deployments": self.deployments}
 
+    def await_adopted(self, flow):
+        self.told.append(("adopted", flow))
+
     def ask_builds(self, asker, wanted):
         self.asked_by.append(asker)
         return wanted
@@ -82,6 +85,13 @@ def test_a_site_whose_image_failed_keeps_no_other_back():
     run_merge(effects, flow, {"commit": "c"})
     assert effects.failed == [("rom@alpha", "an image could not be built: no package")]
     assert list(flow.children) == ["merge:x:rom@beta"]
+
+
+def test_a_merge_waits_for_what_it_took_over_before_it_plans():
+    flow, effects = FakeFlow("merge:x"), FakeEffects()
+    run_merge(effects, flow, {"commit": "c"})
+    assert flow.steps[:2] == ["await-adopted", "plan"]
+    assert effects.told == [("adopted", "merge:x")]
 
 
 def test_what_answers_is_what_is_deployed():

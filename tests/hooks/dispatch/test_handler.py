@@ -39,9 +39,14 @@ class FakeEngine:
 class FakeBuilds:
     def __init__(self) -> None:
         self.told: list[tuple[str, int | None]] = []
+        self.adopted: list[tuple[str, str, str]] = []
 
     def unwanted(self, pull, *, before=None):
         self.told.append((pull, before))
+
+    def adopt(self, scope, commit, flow):
+        assert (f"{REPO}:{scope.removeprefix('pull-')}", None) not in self.told
+        self.adopted.append((scope, commit, flow))
 
 
 @pytest.fixture
@@ -175,6 +180,7 @@ def test_a_push_a_merge_and_a_close_want_the_builds_of_before_no_longer(parts, b
     forge.branches["main"] = B
     push(dispatcher, "main")
     assert (f"{REPO}:1", None) in builds.told
+    assert builds.adopted == [("pull-1", B, f"merge:{B[:20]}")]
     del forge.branches["two"]
     push(dispatcher, "two")
     assert builds.told[-1] == (f"{REPO}:2", None)
