@@ -36,20 +36,22 @@ def run(
     on_output: Callable[[str], None],
     timeout: float,
     cancelled: Callable[[], bool] = lambda: False,
+    ending: signal.Signals = signal.SIGINT,
 ) -> int:
     """Run a program to its end and return its exit code.
 
     ``on_output`` gets its output and errors as they come, in pieces of any length, in this
     thread. After ``timeout`` seconds, or when ``on_output`` raises, the program's process group
-    gets SIGINT (BuildKit then cancels the running step) and, if that does not help, SIGKILL;
-    likewise when ``cancelled`` says so, which is asked about once a second.
+    gets ``ending`` (at SIGINT, BuildKit cancels the running step) and, if that does not help,
+    SIGKILL; likewise when ``cancelled`` says so, which is asked about once a second. The program
+    itself gets ``ending`` when this process is killed.
 
     Raises:
         SettingsError: the program is not there; TimeLimitError: it took too long;
         CancelledError.
     """
     end = time.monotonic() + timeout
-    process = _start(argv, environment, folder)
+    process = _start(argv, environment, folder, ending)
     pieces: queue.SimpleQueue[str] = queue.SimpleQueue()
     assert process.stdout is not None  # noqa: S101 - PIPE above
     reader = threading.Thread(target=_read, args=(process.stdout, pieces), daemon=True)
@@ -62,17 +64,17 @@ def run(
             f"{Path(argv[0]).name} did not finish within {timeout:.0f} seconds"
         ) from None
     finally:
-        _end(process)
+        _end(process, ending)
 
 
 def _start(
-    argv: Sequence[str], environment: Mapping[str, str], folder: Path
+    argv: Sequence[str], environment: Mapping[str, str], folder: Path, ending: signal.Signals
 ) -> subprocess.Popen[bytes]:
     if not shutil.which(argv[0], path=environment.get("PATH")):
         raise SettingsError(f"there is no program {argv[0]!r}", hint="install it or name its path")
     try:
         return subprocess.Popen(
-            [*_dies_with_us(), *argv],
+            [*_dies_with_us(ending), *argv],
             cwd=folder,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -84,10 +86,10 @@ def _start(
         raise SettingsError(f"cannot run {argv[0]}: {error.strerror}") from error
 
 
-def _dies_with_us() -> list[str]:
+def _dies_with_us(ending: signal.Signals) -> list[str]:
     """What makes a program end when this process is killed (setpriv(1), prctl(2))."""
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "INT", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", ending.name.removeprefix("SIG"), "--"] if setpriv else []
 
 
 def _read(stream: IO[bytes], pieces: queue.SimpleQueue[str]) -> None:
@@ -122,8 +124,8 @@ def _pass_on(
                 on_output(piece)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for what, seconds in ((signal.SIGINT, _GRACE_SECONDS), (signal.SIGKILL, None)):
+def _end(process: subprocess.Popen[bytes], ending: signal.Signals) -> None:
+    for what, seconds in ((ending, _GRACE_SECONDS), (signal.SIGKILL, None)):
         if process.poll() is not None:
             return
         with suppress(ProcessLookupError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from builder.recipe.model import IMAGE, SECRETS, Copy, Env, Label, Recipe, Run, Stage, Step
@@ -21,14 +22,28 @@ _GOES_ON = re.compile(r"(; (then|do)|^ *else|\{|\(|\||&&)$")
 _PRIVATE = frozenset({"pipconf"})  # it may hold a password; apt and users need the others
 
 
-def dockerfile(recipe: Recipe, cache_scope: str) -> str:
-    """Return the text of a recipe with the caches of a scope, ``main`` or ``pull-<n>``."""
-    lines = []
-    for stage in recipe.stages:
-        lines += [*_stage(stage, recipe.epoch, cache_scope), ""]
+def dockerfile(recipe: Recipe, cache_scope: str, *, buildah: bool = False) -> str:
+    """Return the text of a recipe with the caches of a scope, ``main`` or ``pull-<n>``.
+
+    Buildah 1.28 knows neither ``RUN --network`` nor private caches: with ``buildah``, whoever
+    builds takes the network from the stage ``test``, and builds wait for each other's caches.
+    """
+    stages = list(recipe.stages)
     if recipe.tests:
-        lines += _stage(Stage(TEST, recipe.checks, base=IMAGE), recipe.epoch, cache_scope)
+        stages.append(Stage(TEST, recipe.checks, base=IMAGE))
+    if buildah:
+        stages = [replace(stage, steps=tuple(map(_for_buildah, stage.steps))) for stage in stages]
+    lines: list[str] = []
+    for stage in stages:
+        lines += [*_stage(stage, recipe.epoch, cache_scope), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _for_buildah(step: Step) -> Step:
+    if not isinstance(step, Run):
+        return step
+    caches = tuple(replace(cache, sharing="locked") for cache in step.caches)
+    return replace(step, network=True, caches=caches)
 
 
 def _stage(stage: Stage, epoch: int, scope: str) -> Iterator[str]:
