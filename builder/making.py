@@ -22,6 +22,7 @@ from builder.store import LOG, RECIPE, SIF, Image
 from builder.supply.inventory import Inventory, inventory
 from builder.supply.provenance import Origin
 from builder.supply.seal import seal
+from builder.supply.signature import parse_key
 from ci.software.environment import POST_INSTALL
 
 LABEL = "org.hpcwaas.content-key"
@@ -68,7 +69,7 @@ def make_image(shop: Workshop, attempt: Attempt) -> Image:
         image,
         found=found,
         origin=_origin(shop, attempt, started),
-        key=shop.settings.signing_key,
+        key=parse_key(shop.settings.signing_key()),
         source_date_epoch=shop.settings.source_date_epoch,
     )
     return image

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,15 +27,15 @@ class BuilderSettings:
     ``docker-image://name@sha256:…``) and ``base_digest`` the digest of its manifest;
     ``resolve_base`` makes both. ``environment`` is added to that of the programs
     (``DOCKER_HOST``, ``PATH`` …). ``secrets`` maps the ids ``aptsources``, ``aptconf``,
-    ``pipconf`` and ``ca`` to files; recipes use those that are given. ``signing_key`` is the
-    private key that signs images (OpenSSH, ed25519), which only this process opens.
+    ``pipconf`` and ``ca`` to files; recipes use those that are given. ``signing_key`` gives
+    the private key that signs images (OpenSSH, Ed25519); it is asked when one is to be signed.
     """
 
     base: str
     base_digest: str
     store: Path
     work: Path
-    signing_key: Path
+    signing_key: Callable[[], str] = field(repr=False)
     backend: str = "buildx"
     docker: tuple[str, ...] = ("docker",)
     environment: Mapping[str, str] = field(default_factory=dict)

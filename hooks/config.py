@@ -60,11 +60,6 @@ class Settings:
         return self.home / "results"
 
     @property
-    def signing_key(self) -> Path:
-        """The private key that signs images; only the service opens it."""
-        return self.secrets / "signing"
-
-    @property
     def signers(self) -> Path:
         """Whose signatures of images hold: OpenSSH's ``allowed_signers``, ssh-keygen(1)."""
         return self.home / "allowed_signers"

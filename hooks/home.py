@@ -6,17 +6,15 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from builder.supply.signature import make_key
-from builder.supply.signers import write_signers
-from builder.supply.verify import NAMESPACE
 from ci.errors import SettingsError
 from hooks.config import Settings, load
+from hooks.credentials.encrypted_file import EncryptedFiles
+from hooks.credentials.image_signing import ImageSigning
 from hooks.db import Database
 from hooks.forges import bare_git
 
@@ -65,12 +63,14 @@ def make(
 
 def make_signing_key(settings: Settings) -> None:
     """Make the key that signs images, and the file that says whose signatures hold, if missing."""
-    public = make_key(settings.signing_key)
-    if not settings.signers.exists():
-        text = write_signers([public], NAMESPACE, datetime.now(UTC))
-        temporary = settings.signers.with_name(f".allowed_signers.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(settings.signers)
+    EncryptedFiles.init(settings.secrets)
+    image_signing(settings).make()
+
+
+def image_signing(settings: Settings) -> ImageSigning:
+    """The key that signs images, in the home's secret store."""
+    store = EncryptedFiles(settings.secrets)
+    return ImageSigning(store, settings.signers, settings.secrets / ".image-signing.lock")
 
 
 def _secret(path: Path) -> None:

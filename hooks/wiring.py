@@ -101,7 +101,8 @@ def image_service(settings: Settings) -> ImageService:
     secrets = detect_secrets(os.environ, settings.work / "build-secrets")
     if not base.startswith("oci-layout://"):  # an image of a registry has package sources
         secrets = {name: path for name, path in secrets.items() if not name.startswith("apt")}
-    home.make_signing_key(settings)
+    signing = home.image_signing(settings)
+    signing.check()  # now, and not when a build has ended
     spack = choice.spack or os.environ.get("SPACK_ROOT")
     return ImageService(
         BuilderSettings(
@@ -109,7 +110,7 @@ def image_service(settings: Settings) -> ImageService:
             base_digest=digest,
             store=settings.images,
             work=settings.work,
-            signing_key=settings.signing_key,
+            signing_key=signing.read,
             backend=choice.backend,
             environment=dict(choice.environment),
             apptainer=(choice.apptainer,),

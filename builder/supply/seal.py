@@ -1,7 +1,6 @@
 """Complete an image's folder before it is published: records, bill of materials, signature.
 
-The private key is opened in here and nowhere else, by the service's own process, after the build
-has ended. No build mounts it, and it is in no folder that one can see.
+It is the service's own process that signs, after the build has ended. No build sees the key.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ import os
 import shutil
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from builder.store import METADATA, RECIPE, SIF, Image
-from builder.supply import signature
 from builder.supply.inventory import Inventory, records
 from builder.supply.provenance import Origin, canonical, statement
 from builder.supply.sbom import sbom
+from builder.supply.signature import sign
 from builder.supply.verify import (
     NAMESPACE,
     NOT_SIGNED,
@@ -34,7 +35,7 @@ def seal(
     *,
     found: Inventory,
     origin: Origin,
-    key: Path,
+    key: Ed25519PrivateKey,
     source_date_epoch: int,
 ) -> None:
     """Write metadata, records, bill of materials, provenance and its signature into a folder.
@@ -43,21 +44,25 @@ def seal(
     it again gives the same, apart from what ``origin`` says of the time.
 
     Raises:
-        SettingsError: the SIF is not the image's, the key cannot be used, the disk is full.
+        SettingsError: the SIF is not the image's, the disk is full.
     """
-    private = signature.load_key(key)
     try:
         _write(folder / METADATA, image.to_json().encode("utf-8"))
         _write_lists(folder, image, found, source_date_epoch)
-        signed = {name: digest_of(path) for name, path in files(folder) if name not in NOT_SIGNED}
-        if f"sha256:{signed.get(SIF)}" != image.digest:
-            raise SettingsError(f"{folder / SIF} is not the image that was made")
-        said = canonical(statement(image, origin, signed, (folder / RECIPE).read_bytes()))
+        said = _statement(folder, image, origin)
         _write(folder / PROVENANCE, said)
-        _write(folder / SIGNATURE, signature.sign(said, private, NAMESPACE).encode("ascii"))
+        _write(folder / SIGNATURE, sign(said, key, NAMESPACE).encode("ascii"))
         _sync(folder)
     except OSError as error:
         raise SettingsError(f"cannot complete the image in {folder}: {error.strerror}") from error
+
+
+def _statement(folder: Path, image: Image, origin: Origin) -> bytes:
+    """Return what is to be signed: a statement about all files that are in the folder."""
+    digests = {name: digest_of(path) for name, path in files(folder) if name not in NOT_SIGNED}
+    if f"sha256:{digests.get(SIF)}" != image.digest:
+        raise SettingsError(f"{folder / SIF} is not the image that was made")
+    return canonical(statement(image, origin, digests, (folder / RECIPE).read_bytes()))
 
 
 def _write_lists(folder: Path, image: Image, found: Inventory, source_date_epoch: int) -> None:

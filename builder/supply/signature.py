@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import fcntl
 import hashlib
-import os
-import stat
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -38,58 +34,21 @@ _MAX_TEXT = 4096  # characters; one with Ed25519 has about 300
 _HASHES = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}
 
 
-def make_key(path: Path) -> PublicKey:
-    """Make a key file, readable by its owner alone, unless it is there; return the public half.
+def new_key() -> str:
+    """Make a private key and return its text, in OpenSSH's format and not encrypted."""
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode("ascii")
 
-    Any number may do so at once. Raises ``SettingsError`` if it cannot be made or used.
-    """
+
+def parse_key(text: str) -> Ed25519PrivateKey:
+    """Read the text of a private key. Raises ``SettingsError`` unless it is one that can sign."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            _make_key(path)
-    except OSError as error:
-        raise SettingsError(f"cannot make the key {path}: {error.strerror}") from error
-    return public_key(load_key(path))
-
-
-def _make_key(path: Path) -> None:
-    """Write a key under a fixed other name, which the next call uses again if we die."""
-    part = path.with_name(f".{path.name}.part")
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "r+b") as stream:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if path.exists():  # another was faster, and may have renamed this very file
-            return
-        os.fchmod(descriptor, 0o600)
-        stream.truncate()
-        key = Ed25519PrivateKey.generate()
-        stream.write(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-        stream.flush()
-        os.fsync(descriptor)
-        part.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def load_key(path: Path) -> Ed25519PrivateKey:
-    """Read a private key. Raises ``SettingsError`` unless it is one, and ours alone to read."""
-    try:
-        with path.open("rb") as stream:
-            about = os.fstat(stream.fileno())
-            text = stream.read(1 << 16)
-    except OSError as error:
-        raise SettingsError(f"cannot read the key {path}: {error.strerror}") from error
-    if stat.S_IMODE(about.st_mode) & 0o077 or about.st_uid != os.geteuid():
-        raise SettingsError(f"others can read the key {path}", hint=f"chmod 600 {path}")
-    try:
-        key = load_ssh_private_key(text, password=None)
+        key = load_ssh_private_key(text.encode("utf-8"), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise SettingsError(f"{path} is not a private SSH key without a passphrase") from None
+        problem = "the key that signs images is not a private SSH key without a passphrase"
+        raise SettingsError(problem) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SettingsError(f"{path} is not an Ed25519 key", hint="ssh-keygen -t ed25519")
+        raise SettingsError("the key that signs images is not an Ed25519 key")
     return key
 
 

@@ -182,6 +182,19 @@ def verify_images(ctx: click.Context, keys: tuple[str, ...], as_json: bool) -> N
         raise click.exceptions.Exit(1)
 
 
+@images.command("rotate-key")
+@click.pass_context
+def rotate_key(ctx: click.Context) -> None:
+    """Sign with a new key from now on. Images that older keys have signed still hold."""
+    from hooks.cli.service import settings_of
+    from hooks.home import image_signing
+
+    settings = settings_of(ctx)
+    public = image_signing(settings).rotate()
+    click.echo(f"images are signed by {public.fingerprint} from now on")
+    click.echo(f"{settings.signers} names it; remove a line there to refuse what that key signed")
+
+
 @images.command("gc")
 @click.option("--keep-days", type=float, help="Images unused for longer may go (settings).")
 @click.option("--max-gb", type=float, help="Then the least used, until so much is left (settings).")

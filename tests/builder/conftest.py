@@ -16,7 +16,7 @@ from builder.build import BuildRequest, ImageService
 from builder.process import CancelledError
 from builder.secrets import detect_secrets
 from builder.settings import BuilderSettings, resolve_base
-from builder.supply.signature import make_key
+from builder.supply.signature import new_key
 from ci.software.environment import read_environment
 from ci.target import Target
 
@@ -78,7 +78,7 @@ def image_builder() -> FakeBuilder:
 
 
 @pytest.fixture
-def builder_settings(tmp_path: Path, signing_key: Path) -> BuilderSettings:
+def builder_settings(tmp_path: Path, signing_key: Callable[[], str]) -> BuilderSettings:
     return BuilderSettings(
         base="oci-layout:///nowhere",
         base_digest="sha256:" + "0" * 64,
@@ -89,10 +89,10 @@ def builder_settings(tmp_path: Path, signing_key: Path) -> BuilderSettings:
 
 
 @pytest.fixture
-def signing_key(tmp_path: Path) -> Path:
+def signing_key() -> Callable[[], str]:
     """A key to sign images with."""
-    make_key(tmp_path / "signing")
-    return tmp_path / "signing"
+    text = new_key()
+    return lambda: text
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def request_for() -> Callable[..., BuildRequest]:
 
 @pytest.fixture
 def real_settings(
-    engine: Engine, apptainer: Path, tmp_path: Path, signing_key: Path
+    engine: Engine, apptainer: Path, tmp_path: Path, signing_key: Callable[[], str]
 ) -> Callable[..., BuilderSettings]:
     """Make settings for a real engine: ``real_settings(layout, **fields)``."""
 

@@ -16,7 +16,7 @@ from builder.build import BuildRequest, ImageService, Phase
 from builder.process import CancelledError
 from builder.settings import BuilderSettings
 from builder.store import Image
-from builder.supply.signature import make_key
+from builder.supply.signature import new_key, parse_key, public_key
 from builder.supply.verify import verify
 from ci.errors import EntryError, SettingsError, SiteError
 from ci.software.environment import SoftwareEnvironment
@@ -175,7 +175,7 @@ def test_every_image_is_signed(
     images: ImageService, request_for: Make, builder_settings: BuilderSettings
 ) -> None:
     image = images.ensure(replace(request_for(FILES), commit="1" * 40))
-    allowed = [make_key(builder_settings.signing_key)]
+    allowed = [public_key(parse_key(builder_settings.signing_key()))]
     verified = verify(image.folder, allowed)
     assert verified.key == image.key
     parameters = verified.statement["predicate"]["buildDefinition"]["externalParameters"]
@@ -294,12 +294,40 @@ def test_wrong_requests_are_told_as_such(images: ImageService, request_for: Make
         images.plan(request_for(step="usr"))
 
 
+def test_the_key_is_asked_for_when_an_image_is_signed_and_shown_by_nothing(
+    service_with: Any, request_for: Make, builder_settings: BuilderSettings
+) -> None:
+    asked: list[str] = []
+
+    def key() -> str:
+        asked.append(new_key())
+        return asked[-1]
+
+    settings = replace(builder_settings, signing_key=key)
+    images, phases = service_with(settings), []
+    images.plan(request_for(FILES))
+    assert not asked
+    image = images.ensure(request_for(FILES), lambda phase, _text: phases.append(len(asked)))
+    assert images.ensure(request_for(FILES)) == image
+    assert (len(asked), phases[-2]) == (1, 0)
+    assert "signing_key" not in repr(settings)
+
+
+def test_without_a_key_no_image_appears(
+    service_with: Any, request_for: Make, builder_settings: BuilderSettings
+) -> None:
+    images = service_with(replace(builder_settings, signing_key=lambda: "no key"))
+    with pytest.raises(SettingsError, match="the key that signs images"):
+        images.ensure(request_for(FILES))
+    assert not images.store.list()
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from builder import build, store
 from builder.backends.seams import Built
-from builder.supply.signature import make_key
+from builder.supply.signature import new_key
 from builder.settings import BuilderSettings
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
@@ -326,7 +354,6 @@ def convert(built, output, settings, log, **_):
     output.write_bytes(b"whole")
     kill("converted")
 
-make_key(folder / "signing")
 rename = Path.rename
 def renaming(self, target):
     kill("publishing")
@@ -336,7 +363,7 @@ def renaming(self, target):
 
 Path.rename = renaming
 settings = BuilderSettings(base="b", base_digest="sha256:0", store=folder / "images", work=folder,
-                           signing_key=folder / "signing")
+                           signing_key=new_key)
 service = build.ImageService(settings, image_builder=Builder(), convert=convert)
 request = build.BuildRequest("w", "s", SoftwareEnvironment(), Target(), {"a": b"1"})
 print(service.ensure(request).sif.read_text())
@@ -365,7 +392,7 @@ def test_a_kill_leaves_neither_half_an_image_nor_a_blocked_key(
         base_digest="sha256:0",
         store=tmp_path / "images",
         work=tmp_path,
-        signing_key=tmp_path / "signing",
+        signing_key=new_key,
     )
     opened = ImageService(settings, image_builder=image_builder)
     assert not leftovers(opened, settings)

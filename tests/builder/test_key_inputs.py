@@ -15,6 +15,7 @@ import pytest
 from builder import build
 from builder.build import BuildRequest, ImageService
 from builder.settings import BuilderSettings
+from builder.supply.signature import new_key
 from ci.software.environment import SoftwareEnvironment
 from ci.target import Target
 from ci.workflow_settings import ImageTest
@@ -196,7 +197,7 @@ NO_SETTINGS: dict[str, Any] = {
     "base": "oci-layout:///elsewhere",
     "store": "images2",
     "work": "work2",
-    "signing_key": "key2",
+    "signing_key": new_key,
     "backend": "buildah",
     "docker": ("podman",),
     "environment": {"DOCKER_HOST": "tcp://example.org"},
@@ -294,7 +295,7 @@ def test_the_content_of_a_spack_checkout_is_an_input(
 @pytest.mark.parametrize("name", NO_SETTINGS)
 def test_settings_that_are_none(key_with: Callable[..., str], tmp_path: Path, name: str) -> None:
     value = NO_SETTINGS[name]
-    if value.__class__ is str and name in {"store", "work", "signing_key"}:
+    if value.__class__ is str and name in {"store", "work"}:
         value = tmp_path / value
     assert key_with(**{name: value}) == key_with()
 

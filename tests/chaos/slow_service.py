@@ -75,7 +75,7 @@ def images(settings: Settings) -> ImageService:
         base_digest="sha256:" + "0" * 64,
         store=settings.images,
         work=settings.work,
-        signing_key=settings.signing_key,
+        signing_key=home.image_signing(settings).read,
         free_bytes=0,
     )
     return ImageService(chosen, image_builder=SlowBuilder(), convert=convert)

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 from backports import zstd
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from builder.store import SIF, Image
 from builder.supply.inventory import inventory
 from builder.supply.provenance import Origin
 from builder.supply.seal import seal
-from builder.supply.signature import make_key
+from builder.supply.signature import public_key
 from ci.target import Target
 
 PACK = {
@@ -121,7 +122,7 @@ class Sealed:
 
     folder: Path
     image: Image
-    key: Path
+    key: Ed25519PrivateKey
     signers: tuple = field(default_factory=tuple)
 
 
@@ -164,7 +165,6 @@ def sealed(tmp_path: Path) -> Sealed:
         finished="2026-01-01T00:00:01Z",
         invocation="one",
     )
-    key = tmp_path / "keys" / "signing"
-    signer = make_key(key)
+    key = Ed25519PrivateKey.generate()
     seal(folder, image, found=inventory(tree), origin=origin, key=key, source_date_epoch=0)
-    return Sealed(folder, image, key, (signer,))
+    return Sealed(folder, image, key, (public_key(key),))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,14 @@ def ssh_keygen(*argv: object, stdin: bytes = b"") -> subprocess.CompletedProcess
     return subprocess.run(["ssh-keygen", *map(str, argv)], input=stdin, capture_output=True)
 
 
+def write_key(path: Path) -> Ed25519PrivateKey:
+    """Make a key and write it where ``ssh-keygen`` takes it from."""
+    text = signature.new_key()
+    path.touch(0o600)
+    path.write_text(text)
+    return signature.parse_key(text)
+
+
 def test_openssh_accepts_what_is_signed_here(openssh_accepts) -> None:
     text = signature.sign(DATA, KEY, SPACE)
     signers = write_signers([PUBLIC], SPACE, datetime.now(UTC))
@@ -34,7 +41,8 @@ def test_openssh_accepts_what_is_signed_here(openssh_accepts) -> None:
 
 @pytest.mark.parametrize("hashed", ["sha512", "sha256"])
 def test_what_openssh_signs_is_accepted_here(tmp_path: Path, hashed: str) -> None:
-    public = signature.make_key(tmp_path / "key")
+    key = write_key(tmp_path / "key")
+    public = signature.public_key(key)
     file = tmp_path / "data"
     file.write_bytes(DATA)
     argv = ("-Y", "sign", "-f", tmp_path / "key", "-n", SPACE, "-O", f"hashalg={hashed}")
@@ -43,12 +51,12 @@ def test_what_openssh_signs_is_accepted_here(tmp_path: Path, hashed: str) -> Non
     text = (tmp_path / "data.sig").read_text()
     assert signature.verify(DATA, text, [PUBLIC, public], SPACE) == public
     if hashed == "sha512":  # Ed25519 is deterministic: both make the same text
-        assert signature.sign(DATA, signature.load_key(tmp_path / "key"), SPACE) == text
+        assert signature.sign(DATA, key, SPACE) == text
 
 
 def test_a_key_that_openssh_made_is_used(tmp_path: Path) -> None:
     assert not ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key").returncode
-    public = signature.make_key(tmp_path / "key")
+    public = signature.public_key(signature.parse_key((tmp_path / "key").read_text()))
     assert (tmp_path / "key.pub").read_text().startswith(public.text)
     shown = ssh_keygen("-l", "-f", tmp_path / "key.pub").stdout.decode()
     assert public.fingerprint in shown
@@ -118,52 +126,20 @@ def test_a_key_counts_only_while_it_is_valid_and_for_what_it_may() -> None:
         signature.verify(DATA, text, [PublicKey(PUBLIC.raw, namespaces="file,git")], SPACE)
 
 
-def test_a_key_is_made_once_and_is_private(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "key"
-    made = signature.make_key(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert signature.make_key(path) == made
-    assert [file.name for file in path.parent.iterdir()] == ["key"]
-
-
-def _make(path: Path) -> str:
-    return signature.make_key(path).fingerprint
-
-
-def test_many_that_make_a_key_at_once_get_the_same(tmp_path: Path) -> None:
-    with get_context("fork").Pool(4) as pool:
-        assert len(set(pool.map(_make, [tmp_path / "key"] * 16))) == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["key"]
-
-
-def test_what_a_killed_maker_left_is_no_key_and_does_not_block(tmp_path: Path) -> None:
-    (tmp_path / ".key.part").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nhalf" * 99)
-    signature.make_key(tmp_path / "key")
-    assert signature.load_key(tmp_path / "key")
-    assert [file.name for file in tmp_path.iterdir()] == ["key"]
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o700 | 0o001])
-def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    signature.make_key(tmp_path / "key")
-    (tmp_path / "key").chmod(mode)
-    with pytest.raises(SettingsError, match="others can read"):
-        signature.load_key(tmp_path / "key")
+def test_every_new_key_is_another_one() -> None:
+    made = {signature.public_key(signature.parse_key(signature.new_key())).raw for _ in range(3)}
+    assert len(made) == 3
 
 
 def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    with pytest.raises(SettingsError, match="cannot read the key"):
-        signature.load_key(path)
-    path.write_text("no key")
-    path.chmod(0o600)
-    with pytest.raises(SettingsError, match="is not a private SSH key"):
-        signature.load_key(path)
-    path.unlink()
+    for text in ("", "no key", signature.new_key()[:-60], "\N{SNOWMAN}"):
+        with pytest.raises(SettingsError, match="is not a private SSH key"):
+            signature.parse_key(text)
     ssh_keygen("-q", "-t", "ecdsa", "-N", "", "-f", path)
     with pytest.raises(SettingsError, match="is not an Ed25519 key"):
-        signature.make_key(path)
+        signature.parse_key(path.read_text())
     path.unlink()
     ssh_keygen("-q", "-t", "ed25519", "-N", "secret", "-f", path)
     with pytest.raises(SettingsError, match="without a passphrase"):
-        signature.load_key(path)
+        signature.parse_key(path.read_text())

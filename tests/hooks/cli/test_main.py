@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.supply.signers import read_signers_file
 from hooks import home
 
 
@@ -171,3 +172,18 @@ def test_a_recipe_for_a_target_given_by_hand():
     done = waas("recipe", step, "--target", "microarchitecture=zen33", "--registry", registry)
     assert done.returncode == 2
     assert "zen3" in done.stderr
+
+
+def test_the_key_that_signs_images_is_changed_by_a_command(folder):
+    config, signers = ("--config", str(folder / "waas.yaml")), folder / "allowed_signers"
+    before = signers.read_text()
+    done = waas(*config, "images", "rotate-key")
+    assert done.returncode == 0, done.stderr
+    assert signers.read_text().startswith(before)
+    assert signers.read_text().count("ssh-ed25519") == 2
+    assert read_signers_file(signers)[1].fingerprint in done.stdout
+    for secret in (folder / "secrets").glob("image-signing*"):
+        secret.unlink()
+    done = waas(*config, "images", "rotate-key")
+    assert done.returncode == 2
+    assert "waas init DIR" in done.stderr

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from builder.store import Image
 from builder.supply.inventory import Inventory
@@ -20,7 +21,9 @@ from hooks.deployments.plan import ImageFile
 def sealed_image() -> Callable[..., ImageFile]:
     """Seal some bytes as an image in a store: ``sealed_image(store, content, key)``."""
 
-    def make(store: Path, content: bytes, key: Path, invocation: str = "one") -> ImageFile:
+    def make(
+        store: Path, content: bytes, key: Ed25519PrivateKey, invocation: str = "one"
+    ) -> ImageFile:
         sha256 = hashlib.sha256(content).hexdigest()
         folder = store / f"{sha256}-{invocation}"
         file = ImageFile(folder / "image.sif", sha256, len(content))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from builder.supply.signature import make_key
+from builder.supply.signature import public_key
 from ci.errors import SiteError
 from ci.site import Site
 from ci.sites import read_site
@@ -90,8 +91,8 @@ def test_a_flipped_byte_on_the_site_keeps_the_version_before_serving(
     sealed_image: Callable[..., ImageFile],
 ) -> None:
     transport = connections.to(site)
-    key = tmp_path / "key"
-    signers = (make_key(key),)
+    key = Ed25519PrivateKey.generate()
+    signers = (public_key(key),)
 
     def signed(commit: str, content: bytes) -> Release:
         image = sealed_image(tmp_path / "store", content, key)

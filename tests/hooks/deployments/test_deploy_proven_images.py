@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from builder.supply.signature import make_key
+from builder.supply.signature import public_key
 from builder.supply.signers import PublicKey, write_signers
 from ci.errors import SettingsError, SiteError
 from ci.site import QueueSettings, Site, SitePaths, TransportSettings
@@ -34,7 +35,7 @@ class Place:
     folder: Path
     site: Site
     transport: LocalTransport
-    signer: PublicKey
+    key: Ed25519PrivateKey
     sealed_image: Callable[..., ImageFile]
 
     @property
@@ -43,11 +44,11 @@ class Place:
 
     def release(self, commit: str, content: bytes, invocation: str = "one") -> Release:
         """A release of one image, sealed in the store."""
-        file = self.sealed_image(self.folder / "store", content, self.folder / "key", invocation)
+        file = self.sealed_image(self.folder / "store", content, self.key, invocation)
         sources = self.folder / "exported" / commit
         sources.mkdir(parents=True, exist_ok=True)
         (sources / "run.sh").write_text("true\n")
-        return Release("flow", commit, sources, {"step": file}, signers=(self.signer,))
+        return Release("flow", commit, sources, {"step": file}, signers=(public_key(self.key),))
 
     def serving(self) -> str:
         return os.readlink(Path(self.site.paths.deploy) / "workflows" / "flow" / "current")
@@ -61,7 +62,11 @@ def place(tmp_path: Path, sealed_image: Callable[..., ImageFile]) -> Place:
         QueueSettings(kind="direct"),
         SitePaths(deploy=str(tmp_path / "deploy")),
     )
-    return Place(tmp_path, site, LocalTransport("here"), make_key(tmp_path / "key"), sealed_image)
+    return Place(tmp_path, site, LocalTransport("here"), Ed25519PrivateKey.generate(), sealed_image)
+
+
+def stranger_key() -> PublicKey:
+    return public_key(Ed25519PrivateKey.generate())
 
 
 def flip(path: Path, position: int = -3) -> None:
@@ -125,7 +130,7 @@ def test_a_rollback_to_a_flipped_byte_is_refused(
     old = place.release(OLD, b"old image")
     deploy(place.transport, place.site, old)
     deploy(place.transport, place.site, place.release(NEW, b"new image"))
-    for signers in ((), (place.signer,)):
+    for signers in ((), (public_key(place.key),)):
         path = place.images / f"{old.images['step'].sha256}{ending}"
         before = path.read_bytes()
         for position in (0, len(before) // 2, -1):
@@ -186,7 +191,7 @@ def test_the_site_itself_refuses_a_signature_by_a_stranger(place: Place) -> None
     old = place.release(OLD, b"old image")
     deploy(place.transport, place.site, old)
     deploy(place.transport, place.site, place.release(NEW, b"new image"))
-    stranger = make_key(place.folder / "other")
+    stranger = stranger_key()
     text = write_signers([stranger], "hpcwaas-image", datetime.now(UTC))
     (place.images / "allowed_signers").write_text(text)
     image = old.images["step"].sha256
@@ -227,8 +232,8 @@ def test_a_flipped_byte_in_the_store_never_reaches_the_site(place: Place, name: 
     assert not (place.images / f"{new.images['step'].sha256}.sif").exists()
 
 
-def test_an_image_of_a_stranger_is_not_deployed(place: Place, tmp_path: Path) -> None:
-    release = replace(place.release(NEW, b"image"), signers=(make_key(tmp_path / "other"),))
+def test_an_image_of_a_stranger_is_not_deployed(place: Place) -> None:
+    release = replace(place.release(NEW, b"image"), signers=(stranger_key(),))
     with pytest.raises(SettingsError, match="by a key that may not"):
         deploy(place.transport, place.site, release)
     assert not place.images.exists()
@@ -301,11 +306,11 @@ def test_the_same_image_built_again_serves_both_versions(place: Place) -> None:
 def test_keys_are_rotated_by_the_next_deployment(place: Place) -> None:
     old = place.release(OLD, b"old")
     deploy(place.transport, place.site, old)
-    other = make_key(place.folder / "other")
-    rotated = replace(place.release(NEW, b"new"), signers=(place.signer, other))
+    other = stranger_key()
+    rotated = replace(place.release(NEW, b"new"), signers=(public_key(place.key), other))
     assert deploy(place.transport, place.site, rotated).plan.signers
     text = (place.images / "allowed_signers").read_text()
-    assert place.signer.text in text
+    assert public_key(place.key).text in text
     assert other.text in text
     rollback(place.transport, place.site, "flow", OLD)
     with pytest.raises(SiteError, match="by a key that may not"):
