@@ -210,7 +210,9 @@ def gc(
     from hooks.upkeep import Upkeep
 
     settings = settings_of(ctx)
-    upkeep = Upkeep(Database(settings.database), _store(ctx), settings.builder)
+    database = Database(settings.database)
+    database.check()
+    upkeep = Upkeep(database, _store(ctx), settings.builder)
     act = upkeep.plan if dry_run else upkeep.apply
     going = act(keep_days=keep_days, max_gb=max_gb)
     rows = [
