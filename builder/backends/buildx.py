@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from builder.backends.faults import failed
+from builder.backends.files import place
 from builder.backends.progress import Progress
 from builder.backends.seams import BuildContext, Built, Cancelled, LogLine, never
 from builder.process import TimeLimitError, run
 from builder.recipe.model import IMAGE
 from builder.settings import BuilderSettings
-from ci.errors import EntryError, SettingsError
+from ci.errors import EntryError, SettingsError, WaasError
 
 _MESSAGE_CHARACTERS = 400
 
@@ -71,7 +73,7 @@ class Buildx:
             (scratch / "context").mkdir()
             (scratch / "recipe").write_text(context.recipe.dockerfile(context.cache_scope), "utf-8")
             for name, source in context.files.items():
-                _place(source, scratch / "context" / name)
+                place(source, scratch / "context" / name)
             for stage in ("test", IMAGE) if context.recipe.tests else (IMAGE,):
                 self._run(self._argv(context, scratch, stage), scratch, log, end, cancelled)
             digest = _digest(scratch / "metadata.json")
@@ -119,13 +121,12 @@ class Buildx:
         argv += [f"--label={name}={value}" for name, value in context.labels.items()]
         return [*argv, str(scratch / "context")]
 
-    def _failure(self, progress: Progress) -> EntryError | SettingsError:
-        reason = progress.reason()[:_MESSAGE_CHARACTERS]
+    def _failure(self, progress: Progress) -> WaasError:
         step = progress.step_name()
         if step:
-            return EntryError(f"the image does not build: {reason}", hint=f"it failed at: {step}")
-        missing = self.available()
-        return SettingsError(f"the image builder failed: {missing or reason}")
+            return failed(progress.reason(), step, progress.lines())
+        told = self.available() or progress.reason()[:_MESSAGE_CHARACTERS]
+        return SettingsError(f"the image builder failed: {told}")
 
 
 def _telling(progress: Progress, log: LogLine) -> Callable[[str], None]:
@@ -139,14 +140,6 @@ def _telling(progress: Progress, log: LogLine) -> Callable[[str], None]:
 def _fields(*fields: str) -> str:
     """Join fields as buildx splits them: by the rules of CSV (RFC 4180)."""
     return ",".join('"' + f.replace('"', '""') + '"' if set(f) & set(',"') else f for f in fields)
-
-
-def _place(source: Path, target: Path) -> None:
-    """Put a file or folder into the build context; BuildKit does not follow links out of it."""
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True)
-    else:
-        shutil.copy2(source, target)
 
 
 def _digest(metadata: Path) -> str:

@@ -1,8 +1,11 @@
-"""What BuildKit tells while it builds (``--progress=rawjson``), as lines for people. Pure.
+"""What BuildKit and Buildah tell while they build, as lines for people. Pure.
 
-The format is a stream of JSON objects, one after the other, of BuildKit's ``SolveStatus``
-(https://pkg.go.dev/github.com/moby/buildkit/client#SolveStatus): ``vertexes`` are the steps of
-the recipe, ``logs`` their output in base64. Text that is not JSON follows when a build fails.
+BuildKit's (``--progress=rawjson``) is a stream of JSON objects, one after the other, of its
+``SolveStatus`` (https://pkg.go.dev/github.com/moby/buildkit/client#SolveStatus): ``vertexes`` are
+the steps of the recipe, ``logs`` their output in base64. Text that is not JSON follows when a
+build fails.
+Buildah writes plain lines: ``STEP 2/7: RUN …`` before a step, and in the end ``Error: building
+at STEP "…": …`` (imagebuildah/stage_executor.go).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _DECODER = json.JSONDecoder()
@@ -20,6 +23,9 @@ _ERROR_LINE = re.compile(
     r"|not found$|No such file or directory"
 )
 _INSTRUCTION = re.compile(r"\[(\S+ )?\d+/\d+\] ")
+_BUILDAH_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
+_BUILDAH_ERROR = re.compile(r"(?:^Error: |Error: (?=building at STEP))(.*)")
+_BUILDAH_NOISE = re.compile(r"subprocess exited |time=\"[^\"]*\" level=")
 _KEPT_LINES = 200
 _STEP_CHARACTERS = 160
 
@@ -88,20 +94,64 @@ class Progress:
 
     def reason(self) -> str:
         """Say why the build failed: the failing step's own first error line, or what is known."""
-        lines = self._lines.get(self.failed_step, [])
-        first = next((line for line in lines if _ERROR_LINE.search(line)), "")
         told = next((line for line in reversed(self._text) if line.startswith("ERROR")), "")
-        return first or (lines[-1] if lines else "") or self.failure or told or "no reason given"
+        return _reason(self.lines()) or self.failure or told or "no reason given"
+
+    def lines(self) -> list[str]:
+        """Return the last lines of the step that failed."""
+        return self._lines.get(self.failed_step, [])
 
     def step_name(self) -> str:
-        """Return the instruction that failed, or nothing if the failure was in no instruction.
-
-        Mounts are left out, and of a long one the beginning: the end says what it is for.
-        """
+        """Return the instruction that failed, or nothing if the failure was in no instruction."""
         name = self._names.get(self.failed_step, "")
         found = _INSTRUCTION.match(name)
-        if not found:
-            return ""
-        words = [word for word in name[found.end() :].split() if not word.startswith("--mount=")]
-        text = " ".join(words)
-        return text if len(text) <= _STEP_CHARACTERS else f"… {text[-_STEP_CHARACTERS:]}"
+        return _short(name[found.end() :]) if found else ""
+
+
+class PlainProgress:
+    """Reads Buildah's lines; remembers what it takes to say why a build failed."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._kept: list[str] = []
+        self._error = ""
+
+    def feed(self, piece: str) -> Iterator[str]:
+        """Take whole lines; yield them for people."""
+        for line in map(str.rstrip, piece.splitlines()):
+            if not line or _BUILDAH_NOISE.match(line):
+                continue
+            step = _BUILDAH_STEP.match(line)
+            if step:
+                self._step, self._kept = line[step.end() :], []
+            elif end := _BUILDAH_ERROR.search(line):  # also after a line of a step without an end
+                self._error = end[1]
+            else:
+                self._kept.append(line)
+                del self._kept[:-_KEPT_LINES]
+            yield line
+
+    def reason(self) -> str:
+        """Say why the build failed: the failing step's own first error line, or what is known."""
+        own = _reason(self.lines())
+        return own or self._error.rpartition('": ')[2] or "no reason given"
+
+    def lines(self) -> list[str]:
+        """Return the last lines of the step that failed."""
+        return self._kept
+
+    def step_name(self) -> str:
+        """Return the instruction that failed, or nothing if the failure was in no instruction."""
+        return _short(self._step) if self._error.startswith("building at STEP") else ""
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """Return the first line that looks like an error, else the last."""
+    first = next((line for line in lines if _ERROR_LINE.search(line)), "")
+    return first or (lines[-1] if lines else "")
+
+
+def _short(instruction: str) -> str:
+    """Leave mounts out, and of a long text the beginning: the end says what it is for."""
+    text = " ".join(word for word in instruction.split() if not word.startswith("--mount="))
+    return text if len(text) <= _STEP_CHARACTERS else f"… {text[-_STEP_CHARACTERS:]}"

@@ -18,6 +18,7 @@ Progress = Callable[[str], None]
 _SCRIPTS = Path(__file__).parent
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 _INSTALL_SECONDS = 1200.0
+_BUILDAH = "buildah"  # in the cache
 
 # what must be there, a program or an absolute path, and the Debian package that has it
 _ALWAYS: Mapping[str, str] = {
@@ -69,6 +70,11 @@ class Tools:
         """The program."""
         return self.apptainer_prefix / "usr/bin/apptainer"
 
+    @property
+    def buildah(self) -> Path:
+        """The program."""
+        return self.cache / _BUILDAH / "bin/buildah"
+
 
 def ensure(
     progress: Progress = lambda _: None, *, queue: str = "slurm", accounting: bool = False
@@ -82,6 +88,7 @@ def ensure(
     packages = {**_ALWAYS, **_QUEUES[queue], **(_ACCOUNTING if accounting else {})}
     ensure_packages(packages, progress)
     cache = cache_dir()
+    ensure_buildah(cache, progress)
     return Tools(cache, ensure_apptainer(cache, progress), ensure_engine(cache, progress))
 
 
@@ -149,6 +156,18 @@ def ensure_engine(cache: Path, progress: Progress) -> Path:
         run_script(["bash", script, str(part)], "fetching the container engine")
 
     return make_once(cache / "engine", make)
+
+
+def ensure_buildah(cache: Path, progress: Progress) -> Path:
+    """Return the folder of a Buildah of our own, unpacked at first use (about 10 s)."""
+    folder = cache / _BUILDAH
+
+    def make(part: Path) -> None:
+        progress("fetching Buildah")
+        script = str(_SCRIPTS / "get-buildah.sh")
+        run_script(["bash", script, str(part), str(folder)], "fetching Buildah")
+
+    return make_once(folder, make)
 
 
 def run_script(argv: Sequence[str], what: str, *, timeout: float = _INSTALL_SECONDS) -> str:
