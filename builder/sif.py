@@ -69,10 +69,20 @@ def convert(
     try:
         # a reference `oci-archive:PATH:TAG` splits at colons: give it a name without any
         (scratch / "image").symlink_to(built.path.resolve())
-        (scratch / "definition").write_text(_definition(built, settings), "ascii")
+        agent = "oci-archive" if built.form == "oci-archive" else "localimage"
+        (scratch / "definition").write_text(_definition(agent, settings), "ascii")
+        namespace = _root_namespace()
         squash = _MKSQUASHFS[container_engine.partition("@")[0]]
-        argv = [*settings.apptainer, "build", "--force", "--mksquashfs-args", squash]
-        _run([*argv, "image.sif", "definition"], scratch, settings, log, cancelled)
+        argv = [
+            *(namespace or ()),
+            *settings.apptainer,
+            "build",
+            "--force",
+            "--mksquashfs-args",
+            squash,
+        ]
+        argv += ["image.sif", f"{agent}://image" if namespace is None else "definition"]
+        _run(argv, scratch, settings, log, cancelled)
         with (scratch / "image.sif").open("r+b") as stream:
             _make_neutral(stream, settings.source_date_epoch)
             os.fsync(stream.fileno())
@@ -83,10 +93,25 @@ def convert(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _definition(built: Built, settings: BuilderSettings) -> str:
+def _definition(agent: str, settings: BuilderSettings) -> str:
     created = datetime.fromtimestamp(settings.source_date_epoch, UTC)
-    agent = "oci-archive" if built.form == "oci-archive" else "localimage"
     return _DEFINITION.format(agent=agent, created=f"{created:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _root_namespace() -> list[str] | None:
+    """What makes an ordinary user root of a namespace, as a definition wants it; None: nothing.
+
+    Apptainer's own way wants the user's home as well. Where there are no user namespaces, it can
+    convert without a definition; the SIF then has the time of the build in a label.
+    """
+    if os.geteuid() == 0:
+        return []
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--"]
+    try:
+        done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    except OSError:
+        return None
+    return None if done.returncode else command
 
 
 def _run(

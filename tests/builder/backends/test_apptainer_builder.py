@@ -1,10 +1,13 @@
 """Builds without an engine, as who runs the tests and, if that is root, as an ordinary user."""
 
 import os
+import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +169,80 @@ def test_what_cannot_be_built_here_is_said(
 def test_without_the_program_it_says_so(builder_settings: BuilderSettings) -> None:
     missing = replace(builder_settings, apptainer=("/no/apptainer",))
     assert "/no/apptainer" in Apptainer(missing).available()
+
+
+ORDINARY = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from builder import sif
+from builder.backends.apptainer import Apptainer
+from builder.backends.seams import BuildContext
+from builder.recipe.model import IMAGE, Copy, Recipe, Run, Stage
+from builder.settings import BuilderSettings, resolve_base
+
+folder, apptainer, owner = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+(folder / "step").mkdir()
+(folder / "step" / "data").write_text("data")
+base, digest = resolve_base(f"oci-layout://{folder / 'base'}")
+settings = BuilderSettings(base, digest, folder, folder, folder, apptainer=(apptainer,))
+builder = Apptainer(settings)
+assert builder.available() == "", builder.available()
+lines = (f"chown {owner} /hello/data", "chmod 400 /hello/data", "mkdir -m 500 /shut",
+         f"chown {owner} /shut", "cat /proc/self/uid_map > /numbers")
+stage = Stage(IMAGE, (Copy("step/", "/hello/"), Run(lines)))
+context = BuildContext(Recipe((stage,), 0), {"step": folder / "step"}, base, "linux/amd64")
+(folder / "out").mkdir()
+built = builder.build(context, folder / "out", print, timeout=60)
+sif.convert(built, folder / "image.sif", settings, print)
+print("numbers:", *(built.path / "numbers").read_text().split())
+print("data:", (built.path / "hello" / "data").read_text())
+"""
+
+
+@pytest.fixture
+def ordinary_folder(busybox_base: Path) -> Iterator[Path]:
+    """A folder of an ordinary user's, with a base image in it."""
+    with tempfile.TemporaryDirectory(prefix="hpcwaas-") as name:
+        folder = Path(name)
+        shutil.copytree(busybox_base, folder / "base")
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user")
+@pytest.mark.parametrize(
+    ("numbers", "owner", "maps"),
+    [
+        ("", "0:0", ["0", "65534", "1"]),
+        ("nobody:200000:65536", "7:7", ["0", "65534", "1", "1", "200000", "65536"]),
+    ],
+    ids=["alone", "with numbers"],
+)
+def test_an_ordinary_user_builds(
+    builder: Apptainer,
+    ordinary_folder: Path,
+    tmp_path: Path,
+    numbers: str,
+    owner: str,
+    maps: list[str],
+) -> None:
+    (tmp_path / "subid").write_text(f"{numbers}\n")
+    (tmp_path / "program.py").write_text(ORDINARY)
+    shutil.copy(tmp_path / "program.py", ordinary_folder)
+    # /etc/subuid of our own, seen by these processes only
+    script = (
+        "mount --make-rprivate /; touch -a /etc/subuid /etc/subgid; file=$1; shift;"
+        ' for name in subuid subgid; do mount --bind "$file" /etc/$name || exit; done; exec "$@"'
+    )
+    argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path / "subid")]
+    argv += ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    argv += [sys.executable, "program.py", str(ordinary_folder)]
+    argv += [builder._settings.apptainer[0], owner]
+    root = str(Path(__file__).parents[3])
+    environ = {**os.environ, "PYTHONPATH": root, "HOME": str(ordinary_folder)}
+    done = subprocess.run(argv, cwd=ordinary_folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.stdout.splitlines()[-2:] == [f"numbers: {' '.join(maps)}", "data: data"]
+    assert not list((ordinary_folder / "out").glob(".apptainer-*"))
