@@ -30,6 +30,7 @@ _MKSQUASHFS = {
     "singularity": "-comp gzip -Xcompression-level 6",
 }
 _LAST_LINES = 3
+_PLAIN = {"oci-archive": "oci-archive:image", "sandbox": "image/"}  # names without a definition
 # --force lets this label replace Apptainer's own, the time of the build
 _DEFINITION = """Bootstrap: {agent}
 From: image
@@ -69,19 +70,12 @@ def convert(
     try:
         # a reference `oci-archive:PATH:TAG` splits at colons: give it a name without any
         (scratch / "image").symlink_to(built.path.resolve())
-        agent = "oci-archive" if built.form == "oci-archive" else "localimage"
-        (scratch / "definition").write_text(_definition(agent, settings), "ascii")
+        (scratch / "definition").write_text(_definition(built, settings), "ascii")
         namespace = _root_namespace()
         squash = _MKSQUASHFS[container_engine.partition("@")[0]]
-        argv = [
-            *(namespace or ()),
-            *settings.apptainer,
-            "build",
-            "--force",
-            "--mksquashfs-args",
-            squash,
-        ]
-        argv += ["image.sif", f"{agent}://image" if namespace is None else "definition"]
+        argv = [*(namespace or ()), *settings.apptainer, "build", "--force"]
+        argv += ["--mksquashfs-args", squash, "image.sif"]
+        argv += [_PLAIN[built.form] if namespace is None else "definition"]
         _run(argv, scratch, settings, log, cancelled)
         with (scratch / "image.sif").open("r+b") as stream:
             _make_neutral(stream, settings.source_date_epoch)
@@ -93,7 +87,8 @@ def convert(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _definition(agent: str, settings: BuilderSettings) -> str:
+def _definition(built: Built, settings: BuilderSettings) -> str:
+    agent = "oci-archive" if built.form == "oci-archive" else "localimage"
     created = datetime.fromtimestamp(settings.source_date_epoch, UTC)
     return _DEFINITION.format(agent=agent, created=f"{created:%Y-%m-%dT%H:%M:%SZ}")
 

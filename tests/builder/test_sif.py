@@ -99,9 +99,16 @@ def test_the_same_image_is_the_same_file(
     assert told["org.label-schema.build-date"] == "2024-01-01T00:00:00Z"
 
 
+@pytest.mark.parametrize("has_namespaces", [True, False])
 def test_a_folder_becomes_a_file_with_its_labels(
-    real: BuilderSettings, busybox_base: Path, tmp_path: Path
+    real: BuilderSettings,
+    busybox_base: Path,
+    tmp_path: Path,
+    has_namespaces: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not has_namespaces:
+        monkeypatch.setattr(sif, "_root_namespace", lambda: None)
     built = packed(busybox_base, tmp_path / "image.tar", {"key": "it's 1"})
     argv = [*real.apptainer, "build", "--sandbox", "folder", "oci-archive:image.tar"]
     subprocess.run(argv, check=True, cwd=tmp_path, capture_output=True)
