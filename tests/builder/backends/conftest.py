@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder.backends import BACKENDS
-from builder.backends.seams import BuildContext, Built, ImageBuilder
+from builder.backends.seams import BuildContext, ImageBuilder
 from builder.recipe.model import IMAGE, Copy, Recipe, Run, Stage
 from builder.settings import BuilderSettings, resolve_base
 from hooks.testbed.setup import Tools
@@ -75,26 +74,3 @@ def context_of(busybox_base: Path, tmp_path: Path) -> MakeContext:
         return BuildContext(recipe, {"step": step}, base, "linux/amd64", secrets=secrets or {})
 
     return make
-
-
-def files_of(built: Built) -> dict[str, bytes]:
-    """Return the regular files of an image: path → content."""
-    if built.form == "sandbox":
-        found = (path for path in built.path.rglob("*") if path.is_file() and not path.is_symlink())
-        return {str(path.relative_to(built.path)): path.read_bytes() for path in found}
-    files = {}
-    with tarfile.open(built.path) as archive:
-        for name in archive.getnames():
-            blob = archive.extractfile(name) if name.startswith("blobs/sha256/") else None
-            if blob is None:
-                continue
-            try:
-                with tarfile.open(fileobj=blob) as layer:
-                    members = [m for m in layer if m.isreg()]
-                    for member in members:
-                        content = layer.extractfile(member)
-                        assert content is not None
-                        files[member.name.removeprefix("./")] = content.read()
-            except tarfile.ReadError:
-                continue  # a manifest or a configuration
-    return files
