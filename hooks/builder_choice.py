@@ -40,7 +40,7 @@ class RegistryChoice:
 class BuilderChoice:
     """What the section says. ``time_limit`` in seconds; sizes in GB of 10^9 bytes."""
 
-    backend: str = "buildx"
+    backend: str = "auto"
     base: str = "docker-image://docker.io/library/debian:bookworm-slim"
     apptainer: str = "apptainer"
     spack: Path | None = None
