@@ -13,8 +13,8 @@ debian_mirror() { # the mirror that this machine uses if it is Debian, in either
   echo "${u:-http://deb.debian.org/debian}"
 }
 
-debian_apt() { # $1 = a temporary folder, $2 = release: fetches the lists; those of a mirror that lags behind will do
-  local D=$1/$2
+debian_apt() { # $1 = a temporary folder, $2 = release, $3 = architecture if not amd64: fetches the lists; those of a mirror that lags behind will do
+  local D=$1/$2 A=${3:-amd64}
   mkdir -p "$D/lists/partial" "$D/cache/archives/partial"; : > "$D/status"
   echo "deb [signed-by=$DEBIAN_KEYRING] $(debian_mirror) $2 main" > "$D/sources.list"
   cat > "$D/apt.conf" <<E
@@ -22,7 +22,7 @@ Dir::Etc::sourcelist "$D/sources.list"; Dir::Etc::sourceparts "/dev/null";
 Dir::State::Lists "$D/lists"; Dir::State::status "$D/status"; Dir::Cache "$D/cache";
 Acquire::Check-Valid-Until "false"; Acquire::Languages "none";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false"; Acquire::Retries "3";
-APT::Architecture "amd64"; APT::Architectures { "amd64"; }; APT::Sandbox::User "$(id -un)";
+APT::Architecture "$A"; APT::Architectures { "$A"; }; APT::Sandbox::User "$(id -un)";
 E
   APT_CONFIG=$D/apt.conf apt-get -qq update
 }

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ci.errors import SettingsError
+from hooks.testbed import emulator
 from hooks.testbed.cache import locked
 from hooks.testbed.setup import Tools, become_root
 
@@ -35,6 +36,7 @@ class Engine:
         self._tools = tools
         key = hashlib.sha256(os.fsencode(tools.cache.resolve())).hexdigest()[:8]
         self.folder = Path(tempfile.gettempdir()) / f"hpcwaas-engine-{os.getuid()}-{key}"
+        self._entry = f"hpcwaas-arm64-{key}"
         self._lock = tools.cache / "engine.lock"
         self._users = tools.cache / "engine.users"  # every user holds a shared lock on it
         self._share: int | None = None
@@ -74,6 +76,15 @@ class Engine:
                 except SettingsError:
                     self._end()
                     raise
+
+    def emulate(self) -> None:
+        """Let the running engine build for linux/arm64 as well. Raises ``SettingsError``."""
+        program = emulator.ensure_emulator(self._tools.cache)
+        with locked(self._lock):
+            keeper = self._keeper()
+            if keeper is None:
+                raise SettingsError("the container engine does not run", hint="start it first")
+            emulator.register(self._entry, program, _children(keeper)[0], become_root() or [])
 
     def stop(self) -> None:
         """Leave the engine; the last one to leave ends it, and nothing of it runs after that."""
@@ -167,11 +178,12 @@ class Engine:
         """End the engine and remove its folder."""
         keeper = self._keeper()
         if keeper is not None:
-            first = Path(f"/proc/{keeper}/task/{keeper}/children").read_text("ascii").split()
-            _kill(signal.SIGTERM, *map(int, first))
+            first = _children(keeper)
+            _kill(signal.SIGTERM, *first)
             if not _gone(keeper, _STOP_SECONDS):
-                _kill(signal.SIGKILL, keeper, *map(int, first))
+                _kill(signal.SIGKILL, keeper, *first)
                 _gone(keeper, _STOP_SECONDS)
+        emulator.forget(self._entry, become_root() or [])
         argv = [*(become_root() or []), "rm", "-rf"]
         subprocess.run([*argv, str(self.folder)], check=True)
 
@@ -183,6 +195,10 @@ def _started_at(pid: int) -> int | None:
         state, *rest = fields.split()
         return None if state == "Z" else int(rest[18])
     return None
+
+
+def _children(pid: int) -> list[int]:
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split())]
 
 
 def _kill(what: signal.Signals, *pids: int) -> None:

@@ -14,7 +14,7 @@ def _some_root(tar: Path) -> None:
 
 
 def test_a_layout_names_its_blobs_by_their_content(tmp_path: Path) -> None:
-    write_layout(tmp_path / "layout", _some_root)
+    write_layout(tmp_path / "layout", {"amd64": _some_root})
     blobs = tmp_path / "layout" / "blobs" / "sha256"
     for blob in blobs.iterdir():
         assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
@@ -30,8 +30,8 @@ def test_a_layout_names_its_blobs_by_their_content(tmp_path: Path) -> None:
 
 
 def test_the_same_content_has_the_same_digest(tmp_path: Path) -> None:
-    write_layout(tmp_path / "one", _some_root)
-    write_layout(tmp_path / "two", _some_root)
+    write_layout(tmp_path / "one", {"amd64": _some_root})
+    write_layout(tmp_path / "two", {"amd64": _some_root})
     assert layout_digest(tmp_path / "one") == layout_digest(tmp_path / "two")
 
 
