@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,11 +66,12 @@ def context_of(busybox_base: Path, tmp_path: Path) -> MakeContext:
     def make(
         *lines: str, checks: tuple[str, ...] = (), secrets: dict[str, Path] | None = None
     ) -> BuildContext:
-        runs = (Run(lines, tuple(secrets or ())),) if lines else ()
+        fresh = f": {os.getpid()} {time.time_ns()}"  # so that no step comes from a cache
+        runs = (Run((fresh, *lines), tuple(secrets or ())),) if lines else ()
         recipe = Recipe(
             (Stage(IMAGE, (Copy("step/", "/step/"), *runs)),),
             EPOCH,
-            checks=(Run(checks, network=False, user="65534"),) if checks else (),
+            checks=(Run((fresh, *checks), network=False, user="65534"),) if checks else (),
         )
         return BuildContext(recipe, {"step": step}, base, "linux/amd64", secrets=secrets or {})
 

@@ -108,12 +108,10 @@ def test_tests_have_no_network_but_themselves(
     name: str, real_builder: MakeBuilder, context_of: MakeContext, out: Path
 ) -> None:
     lines: list[str] = []
-    context = context_of(
-        checks=("ls /sys/class/net; cat /proc/net/dev", "ping -c 1 127.0.0.1 || true")
-    )
+    context = context_of(checks=("cat /proc/net/dev",))
     real_builder(name).build(context, out, lines.append, timeout=120)
     devices = [line.partition(":")[0].strip() for line in lines if re.match(r" *\w+: +\d", line)]
-    assert devices == ["lo"]
+    assert devices == ["lo"], lines
 
 
 @EACH
@@ -136,7 +134,7 @@ def test_labels_are_in_the_image_as_they_are(
     name: str, real_builder: MakeBuilder, context_of: MakeContext, out: Path, tmp_path: Path
 ) -> None:
     hit = tmp_path / "hit"
-    value = f"`touch {hit}` ; touch \"{hit}\" | touch {hit} , 'x' > y"
+    value = f"`touch {hit}` ; touch {hit} | touch {hit} & x , 'y' > z"
     context = replace(context_of(), labels={"org.hpcwaas.content-key": value})
     built = real_builder(name).build(context, out, print, timeout=120)
     assert value in labels_of(built).values()
