@@ -8,6 +8,7 @@ nothing here: its ``Client.build`` returns None, or the path of an older file, w
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import struct
@@ -17,6 +18,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from spython.utils import run_command
 
 from builder.backends.seams import Built, Cancelled, never
 from builder.process import run
@@ -43,6 +46,7 @@ _MAGIC = b"SIF_MAGIC\0"
 _HEADER = struct.Struct("<32s10s3s3s16s8q")
 _OWNED = struct.Struct("<4q")  # created, modified, uid, gid
 _OWNED_AT = 41  # in a descriptor
+_NAMED = struct.Struct("<i?I64x128s")  # type, in use, number, name
 _DESCRIPTOR = 585
 _MAX_DESCRIPTORS = 1000
 
@@ -166,26 +170,22 @@ def folders(settings: BuilderSettings, scratch: Path) -> dict[str, str]:
 
 
 def labels(path: Path, settings: BuilderSettings) -> dict[str, str]:
-    """Return the labels of a SIF, as ``apptainer inspect`` says them.
+    """Return the labels of a SIF; ``apptainer inspect`` would refuse those of other platforms.
 
     Raises:
         SettingsError: it cannot be read.
     """
-    from spython.main import get_client  # imported late: it looks for programs then
-
-    client = get_client(quiet=True)
-    # spython knows only the program `singularity` on PATH; this one client gets ours
     environment = [f"{name}={value}" for name, value in settings.environment.items()]
-    program = ["env", *environment, *settings.apptainer]
-    client._init_command = lambda action, _options=None: [*program, action]
     try:
-        told = client.inspect(str(path), quiet=True)
-        found = {str(name): str(value) for name, value in told["attributes"]["labels"].items()}
+        with path.open("rb") as stream:
+            number = _inspected(stream)
+        argv = ["env", *environment, *settings.apptainer, "sif", "dump", number, str(path)]
+        document = json.loads(run_command(argv, quiet=True)["message"][0])
+        found = document["data"]["attributes"]["labels"]
+        return {str(name): str(value) for name, value in found.items()}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise SettingsError(
-            f"{settings.apptainer[0]} cannot read the labels of {path.name}"
-        ) from error
-    return found
+        told = f"{settings.apptainer[0]} cannot read the labels of {path.name}"
+        raise SettingsError(told) from error
 
 
 def _check_labels(path: Path, settings: BuilderSettings, expected: Mapping[str, str]) -> None:
@@ -201,15 +201,31 @@ def _check_labels(path: Path, settings: BuilderSettings, expected: Mapping[str, 
 def _make_neutral(stream: BinaryIO, epoch: int) -> None:
     """Take time, random identifier and owner out of a SIF's header. Raises ``SettingsError``."""
     head = stream.read(_HEADER.size)
-    if len(head) != _HEADER.size or not head[32:].startswith(_MAGIC):
-        raise SettingsError("apptainer did not write a SIF")
+    places = _descriptors(head)
     *first, _, _, _, free, total, start, size, data, length = _HEADER.unpack(head)
     stream.seek(0)
     stream.write(
         _HEADER.pack(*first, bytes(16), epoch, epoch, free, total, start, size, data, length)
     )
-    if not 0 <= total <= _MAX_DESCRIPTORS:
-        raise SettingsError("apptainer did not write a SIF")
-    for number in range(total - free):
-        stream.seek(start + number * _DESCRIPTOR + _OWNED_AT)
+    for place in places:
+        stream.seek(place + _OWNED_AT)
         stream.write(_OWNED.pack(epoch, epoch, 0, 0))
+
+
+def _inspected(stream: BinaryIO) -> str:
+    """The number of the object that ``apptainer inspect`` shows. Raises ``SettingsError``."""
+    for place in _descriptors(stream.read(_HEADER.size)):
+        stream.seek(place)
+        _, _, number, name = _NAMED.unpack(stream.read(_NAMED.size))
+        if name.rstrip(b"\0") == b"inspect-metadata.json":
+            return str(number)
+    raise SettingsError("the SIF has no labels")
+
+
+def _descriptors(head: bytes) -> list[int]:
+    """Where the descriptors in use are. Raises ``SettingsError``."""
+    if len(head) == _HEADER.size and head[32:].startswith(_MAGIC):
+        *_, free, total, start, _, _, _ = _HEADER.unpack(head)
+        if 0 <= free <= total <= _MAX_DESCRIPTORS and start >= _HEADER.size:
+            return [start + number * _DESCRIPTOR for number in range(total - free)]
+    raise SettingsError("apptainer did not write a SIF")

@@ -130,11 +130,17 @@ def test_a_file_of_another_image_is_refused(
 
 def test_labels_of_what_is_no_image_are_refused(real: BuilderSettings, tmp_path: Path) -> None:
     (tmp_path / "image.sif").write_text("SIF_MAGIC")
-    for path in (tmp_path / "image.sif", tmp_path / "nothing"):
-        with pytest.raises(SettingsError, match="cannot read the labels"):
-            sif.labels(path, real)
+    with pytest.raises(SettingsError, match="did not write a SIF"):
+        sif.labels(tmp_path / "image.sif", real)
     with pytest.raises(SettingsError, match="cannot read the labels"):
-        sif.labels(path, replace(real, apptainer=("/no/apptainer",)))
+        sif.labels(tmp_path / "nothing", real)
+
+
+def test_labels_need_the_program(real: BuilderSettings, busybox_base: Path, tmp_path: Path) -> None:
+    built = packed(busybox_base, tmp_path / "image.tar", {"key": "1"})
+    sif.convert(built, tmp_path / "image.sif", real, print)
+    with pytest.raises(SettingsError, match="cannot read the labels"):
+        sif.labels(tmp_path / "image.sif", replace(real, apptainer=("/no/apptainer",)))
 
 
 @pytest.mark.parametrize(("engine", "packer"), [("apptainer", "zstd"), ("singularity", "gzip")])
