@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.process import TimeLimitError, run
+from builder.process import CancelledError, TimeLimitError, run
 from ci.errors import SettingsError
 
 
@@ -55,6 +55,45 @@ def test_a_program_may_tidy_up_at_the_time_limit(tmp_path: Path) -> None:
     with pytest.raises(TimeLimitError):
         python(code, tmp_path, timeout=1.0)
     assert (tmp_path / "tidied").exists()
+
+
+def test_a_program_that_ignores_manners_can_be_ended_at_once(tmp_path: Path) -> None:
+    code = (
+        "import os,signal,time; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    begun = time.monotonic()
+    argv = [sys.executable, "-c", code]
+    with pytest.raises(TimeLimitError):
+        run(
+            argv,
+            environment={},
+            folder=tmp_path,
+            on_output=print,
+            timeout=1.0,
+            ending=signal.SIGKILL,
+        )
+    assert time.monotonic() - begun < 12  # a signal that is ignored is followed 15 s later
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_it_is_asked_whether_the_work_is_still_wanted(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(CancelledError):
+        run(
+            argv,
+            environment={},
+            folder=tmp_path,
+            on_output=print,
+            timeout=60.0,
+            cancelled=cancelled,
+        )
 
 
 def test_a_listener_that_raises_ends_the_program(tmp_path: Path) -> None:

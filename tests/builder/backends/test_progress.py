@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.backends.progress import Progress
+from builder.backends.progress import PlainProgress, Progress
 
 RUN = "[2/3] RUN --mount=type=secret,id=ca     set -eu;     apt-get install -y nope"
 
@@ -82,3 +82,43 @@ def test_a_failure_outside_the_recipe_has_no_instruction() -> None:
 def test_an_engine_that_does_not_answer_is_quoted() -> None:
     progress, _ = read("ERROR: Cannot connect to the Docker daemon\n")
     assert progress.reason() == "ERROR: Cannot connect to the Docker daemon"
+
+
+BUILDAH = """STEP 1/3: FROM localhost/base AS image
+STEP 2/3: RUN --mount=type=secret,id=ca,target=/run/secrets/ca     echo one; cat x
+one
+cat: x: No such file or directory
+last
+subprocess exited with status 3
+Error: building at STEP "RUN --mount=type=secret,id=ca echo one; cat x": exit status 3
+"""
+
+
+def test_buildahs_failing_step_is_named_without_its_mounts() -> None:
+    progress = PlainProgress()
+    lines = [line for piece in BUILDAH.splitlines(keepends=True) for line in progress.feed(piece)]
+    assert progress.reason() == "cat: x: No such file or directory"
+    assert progress.step_name() == "RUN echo one; cat x"
+    assert not any(line.startswith("subprocess") for line in lines)
+
+
+def test_an_error_of_buildah_itself_is_in_no_step() -> None:
+    progress = PlainProgress()
+    assert list(progress.feed("Error: creating build container: image not known\n"))
+    assert progress.step_name() == ""
+    assert "image not known" in progress.reason()
+
+
+def test_output_without_a_line_end_does_not_hide_the_error() -> None:
+    progress = PlainProgress()
+    for piece in ("STEP 2/2: RUN printf oops; false\n", 'oopsError: building at STEP "RUN x": 1\n'):
+        list(progress.feed(piece))
+    assert progress.step_name() == "RUN printf oops; false"
+
+
+@given(st.lists(st.text(max_size=60), max_size=10))
+def test_any_text_of_buildah_is_taken(pieces: list[str]) -> None:
+    progress = PlainProgress()
+    for piece in pieces:
+        list(progress.feed(piece))
+    assert isinstance(progress.reason() + progress.step_name(), str)
