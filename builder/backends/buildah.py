@@ -18,6 +18,7 @@ from pathlib import Path
 
 from builder.backends import loopback, oci_layout
 from builder.backends.buildah_store import BuildahStore, Room, apart, quick
+from builder.backends.emulation import explained
 from builder.backends.faults import failed
 from builder.backends.files import place
 from builder.backends.progress import PlainProgress
@@ -90,7 +91,8 @@ class Buildah:
             with self._store.room() as room:
                 work = _Work(context, scratch, room, log, end, cancelled)
                 base = self._base(work)
-                self._make(work, base)
+                with explained(context.platform):
+                    self._make(work, base)
                 if context.recipe.tests:
                     self._test(work, base)
             digest = oci_layout.settle(scratch / _MADE, self._epoch)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from builder.backends.emulation import explained
 from builder.backends.faults import failed
 from builder.backends.files import place
 from builder.backends.progress import Progress
@@ -75,7 +76,8 @@ class Buildx:
             for name, source in context.files.items():
                 place(source, scratch / "context" / name)
             for stage in ("test", IMAGE) if context.recipe.tests else (IMAGE,):
-                self._run(self._argv(context, scratch, stage), scratch, log, end, cancelled)
+                with explained(context.platform):
+                    self._run(self._argv(context, scratch, stage), scratch, log, end, cancelled)
             digest = _digest(scratch / "metadata.json")
             (scratch / "image.tar").rename(folder / "image.tar")
             return Built(folder / "image.tar", "oci-archive", digest)
