@@ -116,10 +116,10 @@ class Buildah:
     def _base(self, work: _Work) -> str:
         """Take the base image into the store; return its name there."""
         reference, _, digest = work.context.base.partition("@")
-        slug = work.context.platform.replace("/", "-")
+        platform = _platform(work.context)
+        slug = platform.replace("/", "-")
         name = f"base-{digest.removeprefix('sha256:')[:32]}-{slug}"
-        platform = f"--platform={work.context.platform}"
-        pull = ["pull", "--quiet", platform]
+        pull = ["pull", "--quiet", f"--platform={platform}"]
         if reference.startswith(_LAYOUT):
             oci_layout.view(Path(reference.removeprefix(_LAYOUT)), digest, work.folder / name)
             pull += [f"--signature-policy={work.room.policy}", f"oci:{name}"]
@@ -161,7 +161,7 @@ class Buildah:
         """The arguments. Secrets appear as paths only; names come from us, never from entries."""
         arguments = ["build", "--isolation=chroot", "--network=host", "--pull=never"]
         arguments += [f"--signature-policy={work.room.policy}", "--identity-label=false"]
-        arguments += [f"--platform={work.context.platform}", "--file=recipe", f"--target={stage}"]
+        arguments += [f"--platform={_platform(work.context)}", "--file=recipe", f"--target={stage}"]
         arguments += [f"--secret=id={name},src=secrets/{name}" for name in work.context.secrets]
         return [*arguments, *options, "context"]
 
@@ -206,6 +206,14 @@ def _telling(progress: PlainProgress, log: LogLine) -> Callable[[str], None]:
             log(line)
 
     return take
+
+
+def _platform(context: BuildContext) -> str:
+    """Leave amd64's variant out: for Buildah, an image of another variant is none at all."""
+    system, _, rest = context.platform.partition("/")
+    architecture, _, variant = rest.partition("/")
+    keep = variant and architecture != "amd64"
+    return "/".join([system, architecture, *([variant] if keep else [])])
 
 
 def _untagged(image: str) -> str:

@@ -175,3 +175,16 @@ def test_vfs_makes_the_same_files(
     )
     assert "content of a" in lines
     assert built.path.exists()
+
+
+@pytest.mark.engine
+def test_a_variant_of_amd64_is_built_on_what_amd64_has(
+    programs: Callable[[str], dict[str, str]],
+    builder_settings: BuilderSettings,
+    context_of: Callable[..., BuildContext],
+    tmp_path: Path,
+) -> None:
+    builder = Buildah(replace(builder_settings, environment=programs("buildah")))
+    (tmp_path / "out").mkdir()
+    context = replace(context_of(), platform="linux/amd64/v3")
+    assert builder.build(context, tmp_path / "out", print, timeout=60).digest
