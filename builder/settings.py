@@ -24,9 +24,9 @@ class BuilderSettings:
     """How images are built and where they are kept. Times in seconds.
 
     ``base`` is what ``FROM base`` stands for (``oci-layout:///path@sha256:…`` or
-    ``docker-image://name@sha256:…``) and ``base_digest`` the digest of its manifest;
-    ``resolve_base`` makes both. ``environment`` is added to that of the programs
-    (``DOCKER_HOST``, ``PATH`` …). ``secrets`` maps the ids ``aptsources``, ``aptconf``,
+    ``docker-image://name@sha256:…``) and ``base_digest`` the digest of its manifest, or of the
+    index of its platforms; ``resolve_base`` makes both. ``environment`` is added to that of the
+    programs (``DOCKER_HOST``, ``PATH`` …). ``secrets`` maps the ids ``aptsources``, ``aptconf``,
     ``pipconf`` and ``ca`` to files; recipes use those that are given. ``signing_key`` gives
     the private key that signs images (OpenSSH, Ed25519); it is asked when one is to be signed.
     """
@@ -57,8 +57,9 @@ def resolve_base(
 ) -> tuple[str, str]:
     """Return a pinned reference to the base image and the digest of its manifest.
 
-    An OCI layout (https://github.com/opencontainers/image-spec, image-layout.md) of one image is
-    looked into; for a tag of a registry, the registry is asked what it means now.
+    An image of several platforms has an image index instead (image-spec, image-index.md). An OCI
+    layout (https://github.com/opencontainers/image-spec, image-layout.md) of one image is looked
+    into; for a tag of a registry, the registry is asked what it means now.
 
     Raises:
         SettingsError: there is no such layout, or the registry does not say.

@@ -15,17 +15,18 @@ from ci.errors import SettingsError
 from hooks.testbed.cache import make_once
 from hooks.testbed.setup import Progress, run_script
 
-ENTRIES = Path("/proc/sys/fs/binfmt_misc")
 _SCRIPT = Path(__file__).with_name("get-emulator.sh")
 # The first 20 bytes of an ELF file for AArch64, and which bits of them count. The backslashes are
 # for the kernel to decode: raw bytes would end at the first zero, and match every program.
 _MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
 _MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
-_REGISTER = """
+# All mounts of binfmt_misc show the same entries, which last as long as any of the mounts.
+_MOUNTED = """
 cd /proc/sys/fs/binfmt_misc || exit
 [ -e register ] || { mount -t binfmt_misc binfmt_misc . && cd /proc/sys/fs/binfmt_misc; } || exit
-[ -e "$1" ] || printf %s "$2" > register
 """
+_REGISTER = f'{_MOUNTED}[ -e "$1" ] || printf %s "$2" > register'
+_FORGET = f'{_MOUNTED}[ ! -e "$1" ] || echo -1 > "$1"'
 
 
 def ensure_emulator(cache: Path, progress: Progress = lambda _: None) -> Path:
@@ -54,7 +55,6 @@ def register(name: str, emulator: Path, process: int, root: list[str]) -> None:
 
 
 def forget(name: str, root: list[str]) -> None:
-    """Remove the entry, where this machine's own binfmt_misc has kept it."""
-    if (ENTRIES / name).exists():
-        argv = [*root, "sh", "-c", 'echo -1 > "$1"', "sh", str(ENTRIES / name)]
-        subprocess.run(argv, check=False, capture_output=True)
+    """Remove an entry that another mount of binfmt_misc has kept; that there is none is fine."""
+    argv = [*root, "unshare", "--mount", "sh", "-c", _FORGET, "sh", name]
+    subprocess.run(argv, check=False, capture_output=True)

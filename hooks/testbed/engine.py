@@ -36,7 +36,7 @@ class Engine:
         self._tools = tools
         key = hashlib.sha256(os.fsencode(tools.cache.resolve())).hexdigest()[:8]
         self.folder = Path(tempfile.gettempdir()) / f"hpcwaas-engine-{os.getuid()}-{key}"
-        self._entry = f"hpcwaas-arm64-{key}"
+        self.entry = f"hpcwaas-arm64-{key}"  # of binfmt_misc
         self._lock = tools.cache / "engine.lock"
         self._users = tools.cache / "engine.users"  # every user holds a shared lock on it
         self._share: int | None = None
@@ -84,7 +84,7 @@ class Engine:
             keeper = self._keeper()
             if keeper is None:
                 raise SettingsError("the container engine does not run", hint="start it first")
-            emulator.register(self._entry, program, _children(keeper)[0], become_root() or [])
+            emulator.register(self.entry, program, _children(keeper)[0], become_root() or [])
 
     def stop(self) -> None:
         """Leave the engine; the last one to leave ends it, and nothing of it runs after that."""
@@ -183,7 +183,7 @@ class Engine:
             if not _gone(keeper, _STOP_SECONDS):
                 _kill(signal.SIGKILL, keeper, *first)
                 _gone(keeper, _STOP_SECONDS)
-        emulator.forget(self._entry, become_root() or [])
+        emulator.forget(self.entry, become_root() or [])
         argv = [*(become_root() or []), "rm", "-rf"]
         subprocess.run([*argv, str(self.folder)], check=True)
 

@@ -5,6 +5,7 @@ import pytest
 
 from builder.settings import resolve_base
 from ci.errors import SettingsError
+from hooks.testbed.base_image import write_layout
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
@@ -18,6 +19,17 @@ def layout(folder: Path, *digests: str) -> Path:
 def test_a_layout_is_pinned_to_its_image(tmp_path: Path) -> None:
     reference = f"oci-layout://{layout(tmp_path, ONE)}"
     assert resolve_base(reference) == (f"{reference}@{ONE}", ONE)
+
+
+def test_a_layout_of_several_platforms_is_pinned_to_its_index(tmp_path: Path) -> None:
+    def root(tar: Path) -> None:
+        tar.write_bytes(b"")
+
+    write_layout(tmp_path / "base", {"amd64": root, "arm64": root})
+    _, digest = resolve_base(f"oci-layout://{tmp_path / 'base'}")
+    index = json.loads((tmp_path / "base" / "blobs" / digest.replace(":", "/")).read_text())
+    found = [one["platform"]["architecture"] for one in index["manifests"]]
+    assert found == ["amd64", "arm64"]
 
 
 def test_a_digest_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ci.errors import SettingsError
+from hooks.testbed.emulator import ensure_emulator
 from hooks.testbed.engine import Engine
-from hooks.testbed.setup import Tools
+from hooks.testbed.setup import Tools, become_root
 
 pytestmark = pytest.mark.engine
 
@@ -81,8 +83,10 @@ def test_an_engine_that_was_killed_is_replaced(own_tools: Tools) -> None:
 def test_a_user_that_was_killed_does_not_keep_the_engine_up(own_tools: Tools) -> None:
     program = """
 import os, sys, pathlib
+from ci.errors import SettingsError
+from hooks.testbed.emulator import ensure_emulator
 from hooks.testbed.engine import Engine
-from hooks.testbed.setup import Tools
+from hooks.testbed.setup import Tools, become_root
 Engine(Tools(*map(pathlib.Path, sys.argv[1:]))).start()
 os.kill(os.getpid(), 9)
 """
@@ -103,3 +107,25 @@ def test_the_socket_has_a_short_path_even_if_the_cache_has_a_long_one(
     deep.mkdir()
     engine = Engine(replace(testbed_tools, cache=deep))
     assert len(engine.docker_host.removeprefix("unix://")) < 108
+
+
+def entries() -> list[str]:
+    """What this machine has emulators for, whoever registered it."""
+    script = "cd /proc/sys/fs/binfmt_misc && mount -t binfmt_misc binfmt_misc . && cd . && ls $PWD"
+    argv = [*(become_root() or []), "unshare", "--mount", "sh", "-c", script]
+    return subprocess.run(argv, capture_output=True, text=True).stdout.split()
+
+
+def test_what_it_emulates_is_gone_with_the_engine(own_tools: Tools, testbed_tools: Tools) -> None:
+    (own_tools.cache / "emulator").symlink_to(ensure_emulator(testbed_tools.cache).parent)
+    with Engine(own_tools) as engine:
+        engine.emulate()
+        engine.emulate()
+        assert engine.entry in entries()
+    assert engine.entry not in entries()
+
+
+def test_only_a_running_engine_emulates(own_tools: Tools, testbed_tools: Tools) -> None:
+    (own_tools.cache / "emulator").symlink_to(ensure_emulator(testbed_tools.cache).parent)
+    with pytest.raises(SettingsError, match="does not run"):
+        Engine(own_tools).emulate()
