@@ -224,7 +224,8 @@ def _prepare(context: BuildContext, scratch: Path) -> str:
         (scratch / folder).mkdir()
     for name, path in context.secrets.items():
         shutil.copyfile(path, scratch / "given" / name)
-        (scratch / "given" / name).chmod(0o400)
+        # a password may be in it; other users of a build need the others
+        (scratch / "given" / name).chmod(0o400 if name == "pipconf" else 0o444)
         (scratch / "secrets" / Path(SECRETS[name]).name).touch()  # what it is bound over
     if not context.base.startswith(_LAYOUT):
         return context.base
