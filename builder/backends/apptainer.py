@@ -9,8 +9,8 @@ mount and PID namespaces of its own:
 - A user's build gets the user's numbers in /etc/subuid; without any, its root is the user and
   there are no others, so packages whose files belong to others cannot be installed.
 
-What cannot be had here is told apart less well than by BuildKit: there is no cache, tests have
-the machine's network, and every script of a recipe can read all secrets that the build is given.
+Tests run when the image is done, without secrets and without a network. What is worse than with
+BuildKit: there is no cache, and each script of a recipe can read all secrets of the build.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from builder import sif
-from builder.backends.faults import failed
+from builder.backends.apptainer_output import build_failure, test_failure
 from builder.backends.oci_layout import view
 from builder.backends.seams import BuildContext, Built, Cancelled, LogLine, never
 from builder.process import TimeLimitError, run
@@ -39,16 +40,19 @@ from ci.errors import EntryError, SettingsError
 
 _LAYOUT = "oci-layout://"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le"}
-_KEPT_LINES, _LAST_LINES, _STEP_CHARACTERS = 200, 5, 160
+_KEPT_LINES = 200
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = "/mnt"  # where root's build finds its folder (Filesystem Hierarchy Standard)
 # Numbers of users that nobody has: above those of containers (https://systemd.io/UIDS-GIDS/)
 _FIRST_USER = 0x70000000
+_ALONE = ("--net", "--network=none", "--contain", "--no-home", "--cleanenv", "--pwd=/")
 _FORK = ("--mount", "--pid", "--fork", "--kill-child")
 # for others than the owners, who are no users of this machine, to look into it and to remove it
 _SETTLE = """
 chown -hR 0:0 image && rm -rf image/run/secrets &&
 find image -type d ! -perm -755 -exec chmod u+rwx,a+rx {} +
 """
+# A process that takes another user forgets that it is to be killed when its parent dies (prctl(2)).
 # unshare(1) asks newuidmap(1) for maps, which knows no such numbers; root may write them itself.
 _AS_ROOT = rf"""
 mount --make-rprivate / && mount --bind "$1" {_PLACE} && cd {_PLACE} || exit 70
@@ -58,17 +62,9 @@ own=$(readlink /proc/self/ns/user)
   for map in gid_map uid_map; do echo 0 {_FIRST_USER} 65536 > /proc/$$/$map; done ) &
 exec unshare --user {" ".join(_FORK)} --keep-caps sh -c '
   until grep -q . /proc/self/uid_map; do sleep 0.02; done
-  exec setpriv --reuid=0 --regid=0 --clear-groups -- \
+  exec setpriv --reuid=0 --regid=0 --clear-groups --pdeathsig=KILL -- \
     sh -c "mount -t proc proc /proc && exec \"\$@\"" sh "$@"' sh "$@"
 """
-_PREFIX = re.compile(r"^(?:INFO|WARNING|FATAL|ERROR)\s*:\s*")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_ERROR_LINE = re.compile(
-    r"^E: |^\s*(\S+: )*(?i:fatal |internal )?(?i:error|fatal)\b"
-    r"|not found$|No such file or directory"
-)
-_SCRIPT = re.compile(r"Running (post scriptlet|testscript)$")
-_FAILED = re.compile(r"^FATAL: .*(while running %post section|%test script)")
 
 
 class Apptainer:
@@ -108,6 +104,7 @@ class Apptainer:
     ) -> Built:
         """See ``builder.backends.seams.ImageBuilder.build``."""
         _check_platform(context.platform)
+        end = time.monotonic() + timeout
         scratch = Path(tempfile.mkdtemp(prefix=".apptainer-", dir=folder)).resolve()
         try:
             inside = self._place(scratch)
@@ -115,14 +112,20 @@ class Apptainer:
             base = _prepare(context, scratch)
             recipe = _with_own_steps(context)
             (scratch / "definition").write_text(recipe.definition(base), "utf-8")
-            argv = [*self._own_namespaces(scratch), *self._settings.apptainer]
-            argv += ["build", "--sandbox", "--bind", f"{inside}/shared:/tmp"]
+            program = [*self._own_namespaces(scratch), *self._settings.apptainer]
+            own_tmp = ["--bind", f"{inside}/shared:/tmp"]
+            argv = [*program, "build", "--sandbox", "--notest", *own_tmp]
             for name in context.secrets:
                 argv += ["--bind", f"{inside}/given/{name}:{SECRETS[name]}"]
             if self._as_root:
                 _give(scratch, _FIRST_USER)
             environment = {name: v.replace(str(scratch), inside) for name, v in environment.items()}
-            self._run([*argv, "image", "definition"], environment, scratch, log, timeout, cancelled)
+            work = (environment, scratch, log, end, cancelled)
+            if told := self._run([*argv, "image", "definition"], *work):
+                raise build_failure(told)
+            test = [*program, "test", *_ALONE, *own_tmp, "image"]
+            if recipe.tests and (told := self._run(test, *work)):
+                raise test_failure(told)
             self._settle(scratch)
             (scratch / "image").rename(folder / "image")
             return Built(folder / "image", "sandbox")
@@ -162,9 +165,10 @@ class Apptainer:
         environment: dict[str, str],
         scratch: Path,
         log: LogLine,
-        timeout: float,
+        end: float,
         cancelled: Cancelled,
-    ) -> None:
+    ) -> list[str]:
+        """Run it; return its last lines if it failed, else none."""
         lines: list[str] = []
 
         def take(piece: str) -> None:
@@ -178,7 +182,7 @@ class Apptainer:
                 environment=environment,
                 folder=scratch,
                 on_output=take,
-                timeout=timeout,
+                timeout=max(end - time.monotonic(), 0.0),
                 cancelled=cancelled,
                 ending=signal.SIGKILL,  # of unshare, which takes the namespaces' processes along
             )
@@ -187,8 +191,7 @@ class Apptainer:
                 "the build did not finish within its time limit",
                 hint="ask for less software, or ask the operator for a longer time limit",
             ) from error
-        if exit_code:
-            raise _failure(lines)
+        return (lines or ["no reason given"])[-_KEPT_LINES:] if exit_code else []
 
 
 def _check_platform(wanted: str) -> None:
@@ -268,28 +271,3 @@ def _remove(namespaces: Sequence[str], scratch: Path) -> None:
             capture_output=True,
             check=False,
         )
-
-
-def _failure(lines: Sequence[str]) -> Exception:
-    """Return the error for a build that failed, with the first that the failing script told."""
-    started = [number for number, line in enumerate(lines) if _SCRIPT.search(line)]
-    if not started or not any(map(_FAILED.search, lines[-_LAST_LINES:])):
-        return SettingsError(f"apptainer cannot build: {_last(lines)}")
-    output = lines[started[-1] + 1 :][-_KEPT_LINES:]
-    told = _script_output(output)
-    traced = [line.lstrip("+ ") for line in output if line.startswith("+ ")]  # by `sh -x`
-    step = traced[-1] if traced else "a test"
-    reason = next(filter(_ERROR_LINE.search, told), told[-1] if told else "no reason given")
-    return failed(reason, step[:_STEP_CHARACTERS], told)
-
-
-def _script_output(lines: Iterable[str]) -> list[str]:
-    """Lines of a script: not Apptainer's own, not those of the shell's ``set -x``."""
-    return [
-        line for line in lines if line and not line.startswith("+ ") and not _PREFIX.match(line)
-    ]
-
-
-def _last(lines: Sequence[str]) -> str:
-    own = [_PREFIX.sub("", line) for line in lines if line.startswith(("FATAL", "ERROR"))]
-    return (own or list(lines) or ["no reason given"])[-1]

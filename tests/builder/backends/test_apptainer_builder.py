@@ -1,6 +1,7 @@
 """Builds without an engine, as who runs the tests and, if that is root, as an ordinary user."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,11 +81,13 @@ def test_a_folder_is_built_and_becomes_a_file(
     folder = tmp_path / "out"
     folder.mkdir()
     lines: list[str] = []
-    checks = ("test -e /out/made && echo tested",)
+    checks = ("test -e /out/made && ! test -s /run/secrets/ca && cat /proc/net/dev", "echo tested")
     built = builder.build(context(*script, checks=checks), folder, lines.append, timeout=60)
     assert (built.path, built.form) == (folder / "image", "sandbox")
     assert [path.name for path in folder.iterdir()] == ["image"]
     assert any("tested" in line for line in lines)
+    devices = [line.split(":")[0].strip() for line in lines if re.match(r" *\w+: +\d", line)]
+    assert devices == ["lo"]
     assert (built.path / "hello" / "data").read_text() == "data of the step"
     assert (built.path / "out" / "made").read_text() == "made\n"
     assert not list((built.path / "run").iterdir())

@@ -102,8 +102,7 @@ def test_a_failing_test_leaves_nothing(
     assert not list(out.iterdir())
 
 
-# Apptainer's tests see what its build sees
-@pytest.mark.parametrize("name", sorted(set(BACKENDS) - {"apptainer"}))
+@EACH
 def test_tests_have_no_network_but_themselves(
     name: str, real_builder: MakeBuilder, context_of: MakeContext, out: Path
 ) -> None:
