@@ -302,7 +302,8 @@ class Stores(RuleBasedStateMachine):
     @invariant()
     def they_agree(self) -> None:
         for view in getattr(self, "views", []):
-            assert {(i.scope, i.key): i.sif.read_bytes().decode() for i in view.list()} == self.model
+            contents = {(i.scope, i.key): i.sif.read_bytes().decode() for i in view.list()}
+            assert contents == self.model
             seen = {(i.scope, i.key) for i in view.candidates(SOFTWARE, "pull-7")}
             own = {
                 (s, k) for s, k in self.model if s == "pull-7" or ("pull-7", k) not in self.model
