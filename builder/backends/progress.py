@@ -19,9 +19,11 @@ from typing import Any
 
 _DECODER = json.JSONDecoder()
 _ERROR_LINE = re.compile(
-    r"^E: |^\s*(\S+: )*(?i:fatal |internal )?(?i:error|fatal)\b"
+    r"^E: |^\w*(Error|Exception): |^\s*(\S+: )*(?i:fatal |internal )?(?i:error|fatal)\b"
     r"|not found$|No such file or directory"
 )
+# of a script that begins with its title, as ``builder.recipe.dockerfile`` writes it
+_TITLED = re.compile(r"RUN (?:--\S+\s+)*: '([^']*)';.*", re.DOTALL)
 _INSTRUCTION = re.compile(r"\[(\S+ )?\d+/\d+\] ")
 _BUILDAH_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
 _BUILDAH_ERROR = re.compile(r"(?:^Error: |Error: (?=building at STEP))(.*)")
@@ -75,11 +77,12 @@ class Progress:
         self._names[digest] = name
         if vertex.get("started") and digest not in self._told and not name.startswith("[internal]"):
             self._told.add(digest)
-            yield f"{name} (cached)" if vertex.get("cached") else name
+            shown = _TITLED.sub(r"\1", name)
+            yield f"{shown} (cached)" if vertex.get("cached") else shown
         error = str(vertex.get("error", ""))
         if error and not self.failure and not error.endswith("context canceled"):
             self.failed_step, self.failure = digest, error
-            yield error
+            yield _short(error)
 
     def _log(self, digest: str, data: str) -> Iterator[str]:
         try:
@@ -129,7 +132,7 @@ class PlainProgress:
             else:
                 self._kept.append(line)
                 del self._kept[:-_KEPT_LINES]
-            yield line
+            yield _TITLED.sub(r"\1", line) if step else line
 
     def reason(self) -> str:
         """Say why the build failed: the failing step's own first error line, or what is known."""
@@ -152,6 +155,9 @@ def _reason(lines: Sequence[str]) -> str:
 
 
 def _short(instruction: str) -> str:
-    """Leave mounts out, and of a long text the beginning: the end says what it is for."""
+    """The title; without one, leave mounts out, and of a long text the beginning."""
+    titled = _TITLED.fullmatch(instruction)
+    if titled:
+        return titled[1]
     text = " ".join(word for word in instruction.split() if not word.startswith("--mount="))
     return text if len(text) <= _STEP_CHARACTERS else f"… {text[-_STEP_CHARACTERS:]}"

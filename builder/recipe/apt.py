@@ -26,4 +26,5 @@ def apt(packages: Sequence[str], target: Target) -> Run:
         )
     )
     lines = settled(script("apt", packages=tuple(packages)))
-    return Run(lines, ("aptsources", "aptconf", "ca"), caches)
+    secrets = ("aptsources", "aptconf", "ca")
+    return Run(lines, secrets, caches, title="install Debian packages")

@@ -91,7 +91,8 @@ def _placed(copy: Copy) -> str:
     origin = f"from={copy.stage}," if copy.stage else ""
     source = _exec(copy.source.rstrip("/"))[1:-1]
     mount = f"--mount=type=bind,{origin}source={source},target=/run/from"
-    return _command([mount], settled(lines))
+    title = "copy what was built" if copy.stage else "copy the folder of the step"
+    return _command([mount], settled(lines), title)
 
 
 def _exec(value: str) -> str:
@@ -106,11 +107,13 @@ def _run(run: Run, scope: str) -> str:
     for cache in run.caches:
         place = f"id={cache.identity(scope)},target={cache.folder},sharing={cache.sharing}"
         options.append(f"--mount=type=cache,{place}")
-    return _command(options, run.lines)
+    return _command(options, run.lines, run.title)
 
 
-def _command(options: list[str], lines: tuple[str, ...]) -> str:
-    first, *rest = [*options, *_joined(lines)]
+def _command(options: list[str], lines: tuple[str, ...], title: str) -> str:
+    """An instruction whose script begins by saying what it is for, and does nothing by that."""
+    told = [f": '{title}';"] if title else []
+    first, *rest = [*options, *told, *_joined(lines)]
     return " \\\n    ".join([f"RUN {first}", *rest])
 
 

@@ -45,10 +45,14 @@ def stage(environment: SoftwareEnvironment, target: Target, flags: str) -> Stage
         STAGE,
         (
             apt(_PACKAGES, target),
-            Run(prepare, ("ca", "pipconf")),
+            Run(prepare, ("ca", "pipconf"), title="install EasyBuild"),
             Copy("catalog/", "/src/catalog/", owner="easybuild"),
-            Run(install, ("ca",), user="easybuild"),
-            Run(script("easybuild-environment", stems=stems), user="easybuild"),
-            Run(script("easybuild-times")),
+            Run(install, ("ca",), user="easybuild", title="build with EasyBuild"),
+            Run(
+                script("easybuild-environment", stems=stems),
+                user="easybuild",
+                title="load the modules",
+            ),
+            Run(script("easybuild-times"), title="leave logs and times out"),
         ),
     )

@@ -30,4 +30,4 @@ def _check(number: int, test: ImageTest) -> Run:
     told = " ".join([test.kind, *test.words])
     name = f"test {number} ({told[:_NAME_CHARACTERS]})"
     lines = script("test", words=words, name=name, contains=test.contains)
-    return Run(lines, network=False, user=NOBODY)
+    return Run(lines, network=False, user=NOBODY, title=f"test {number} of the image")

@@ -47,13 +47,17 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A POSIX shell script, by default as root. ``secrets`` are ids, ``user`` a name or number."""
+    """A POSIX shell script, by default as root. ``secrets`` are ids, ``user`` a name or number.
+
+    ``title`` says in a few plain words what it is for: what people read when it runs or fails.
+    """
 
     lines: tuple[str, ...]
     secrets: tuple[str, ...] = ()
     caches: tuple[Cache, ...] = ()
     network: bool = True
     user: str = "root"
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def stage(
     Raises:
         EntryError: a value cannot be quoted.
     """
-    clone = Run(script("git-spack", release=SPACK_RELEASE), _SECRETS)
+    clone = Run(script("git-spack", release=SPACK_RELEASE), _SECRETS, title="fetch Spack")
     concretize = script(
         "spack-concretize",
         document=document(environment, target, repository),
@@ -60,10 +60,14 @@ def stage(
         (
             apt(_PACKAGES, target),
             Copy("spack/", "/opt/spack/") if checkout else clone,
-            Run(script("spack-prepare", clingo=CLINGO), ("ca", "pipconf")),
+            Run(
+                script("spack-prepare", clingo=CLINGO),
+                ("ca", "pipconf"),
+                title="prepare Spack",
+            ),
             Copy("catalog/", "/opt/catalog/"),
-            Run(concretize, _SECRETS),
-            Run(settled(install), _SECRETS, (_CACHE,)),
+            Run(concretize, _SECRETS, title="concretize the specs"),
+            Run(settled(install), _SECRETS, (_CACHE,), title="build with Spack"),
         ),
     )
 

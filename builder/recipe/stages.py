@@ -127,7 +127,7 @@ def _pip(environment: SoftwareEnvironment, flags: str) -> Run:
         requirements=environment.pip,
         options=options,
     )
-    return Run(settled(lines), ("ca", "pipconf"))
+    return Run(settled(lines), ("ca", "pipconf"), title="install Python packages")
 
 
 def _labels(target: Target, step: str, epoch: int) -> Iterator[Label]:
@@ -162,4 +162,4 @@ def _folder(
             folder=f"/{step}",
             program=program,
         )
-        yield Run(settled(lines), ("ca",))
+        yield Run(settled(lines), ("ca",), title=f"run {environment.post_install}")

@@ -122,3 +122,31 @@ def test_any_text_of_buildah_is_taken(pieces: list[str]) -> None:
     for piece in pieces:
         list(progress.feed(piece))
     assert isinstance(progress.reason() + progress.step_name(), str)
+
+
+TITLED = "RUN --mount=type=cache,id=a --network=none : 'run post_inst.sh'; set -eu; ./post_inst.sh"
+
+
+def test_a_script_that_says_what_it_is_for_is_told_by_that():
+    progress = Progress()
+    vertex = {"digest": "d", "name": f"[image 2/3] {TITLED}", "started": "now"}
+    error = {"error": 'process "/bin/sh -c ' + "x " * 300 + '" did not complete: exit code: 1'}
+    lines = list(progress.feed(json.dumps({"vertexes": [vertex]})))
+    lines += progress.feed(json.dumps({"vertexes": [vertex | error]}))
+    assert lines[0] == "[image 2/3] run post_inst.sh"
+    assert lines[1].endswith("did not complete: exit code: 1")
+    assert len(lines[1]) < 200
+    assert progress.step_name() == "run post_inst.sh"
+    plain = PlainProgress()
+    assert list(plain.feed(f"STEP 2/3: {TITLED}\n")) == ["STEP 2/3: run post_inst.sh"]
+    list(plain.feed(f'Error: building at STEP "{TITLED}": exit status 1\n'))
+    assert plain.step_name() == "run post_inst.sh"
+
+
+def test_an_error_of_python_is_the_reason():
+    progress = Progress()
+    text = base64.b64encode(b"Traceback\nModuleNotFoundError: No module named 'numpyy'\nerror: x\n")
+    status = {"vertexes": [{"digest": "d", "name": "[1/1] RUN x", "error": "exit code: 1"}]}
+    status["logs"] = [{"vertex": "d", "data": text.decode()}]
+    list(progress.feed(json.dumps(status)))
+    assert progress.reason() == "ModuleNotFoundError: No module named 'numpyy'"
