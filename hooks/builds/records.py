@@ -134,10 +134,9 @@ class BuildRecords:
             return list(session.scalars(query))
 
     def wanted_by(self, asker: str) -> list[str]:
-        """The builds that somebody asked for and still wants."""
-        query = select(BuildAsker.build).where(
-            BuildAsker.asker == asker, BuildAsker.withdrawn_at.is_(None)
-        )
+        """The builds that go on and that somebody wants."""
+        mine = (BuildAsker.asker == asker, BuildAsker.withdrawn_at.is_(None))
+        query = select(Build.id).join(BuildAsker).where(*mine, Build.active.is_not(None))
         with self._database.session() as session:
             return list(session.scalars(query))
 

@@ -25,6 +25,7 @@ _ALWAYS: Mapping[str, str] = {
     "/etc/protocols": "netbase",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+    "curl": "curl",
     "hostname": "hostname",
     "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
@@ -34,6 +35,7 @@ _ALWAYS: Mapping[str, str] = {
     "squashfuse": "squashfuse",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "wget": "wget",
 }
 _QUEUES: Mapping[str, Mapping[str, str]] = {
     "slurm": {

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, TooManyRequests
 
 from builder.store import MAIN, Image, ImageStore
 from ci.errors import EntryError
@@ -29,6 +29,7 @@ api = Blueprint("image_creation", __name__)
 
 PREFIX = "/image_creation"
 LATEST = "latest"
+BUILDS_OF_A_USER = 20  # that go on at a time: the queue is everybody's
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,170}_([0-9a-f]{64})\.sif", re.ASCII)
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9-]+", re.ASCII)
 _WORDS = {"true": True, "false": False}
@@ -70,7 +71,12 @@ def build() -> Response:
         catalog_commit=_app().builds.requests.main_of(SOFTWARE),
         target=target_from_machine(machine),
     )
-    asked = _app().builds.ask(spec, Asker.user(caller().user), force=force)
+    asker = Asker.user(caller().user)
+    if len(_app().builds.records.wanted_by(asker.name)) >= BUILDS_OF_A_USER:
+        raise TooManyRequests(
+            f"you have {BUILDS_OF_A_USER} builds that go on: wait for one of them"
+        )
+    asked = _app().builds.ask(spec, asker, force=force)
     return jsonify(id=asked.build)
 
 

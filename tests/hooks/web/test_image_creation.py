@@ -1,7 +1,6 @@
 """The public Container Image Creation contract, as its own clients speak it."""
 
 import json
-import shutil
 import subprocess
 import threading
 from types import SimpleNamespace
@@ -33,10 +32,8 @@ def get(service, token):
 
 
 @pytest.fixture
-def curl(service, served):
+def curl(service, served, testbed_tools):
     """The program itself: ``curl(*words)`` and the path last; its output."""
-    if shutil.which("curl") is None:
-        pytest.skip("there is no curl here")
 
     def run(*words):
         argv = ["curl", "--silent", "--show-error", "--insecure", "--location", *words[:-1]]
@@ -69,10 +66,8 @@ def test_curl_gets_its_sif(service, curl, token, tmp_path):
 
 
 def test_wget_which_shows_its_password_only_when_asked_gets_it_too(
-    service, served, token, post, get, tmp_path
+    service, served, token, post, get, tmp_path, testbed_tools
 ):
-    if shutil.which("wget") is None:
-        pytest.skip("there is no wget here")
     name = post(BODY).get_json()["id"]
     service.run()
     url = f"{served}/image_creation/images/download/{get(f'/build/{name}').get_json()['filename']}"
@@ -151,6 +146,17 @@ def test_what_is_there_is_finished_at_once_and_force_builds_it_anew(
     assert len(fake_images.made) == 2
     assert anew["filename"] == first["filename"]
     assert anew["image_id"] != first["image_id"]
+
+
+def test_a_user_has_so_many_builds_at_a_time(service, post, monkeypatch):
+    monkeypatch.setattr(module, "BUILDS_OF_A_USER", 2)
+    for architecture in ("rome", "skylake"):
+        assert post(BODY | {"machine": MACHINE | {"architecture": architecture}}).status_code == 200
+    refused = post(BODY | {"machine": MACHINE | {"architecture": "haswell"}})
+    assert refused.status_code == 429
+    assert "you have 2 builds that go on" in refused.get_json()["error"]
+    service.run()
+    assert post(BODY | {"machine": MACHINE | {"architecture": "haswell"}}).status_code == 200
 
 
 def test_a_failure_tells_its_first_error_and_a_cancel_is_a_failure_too(
