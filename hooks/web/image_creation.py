@@ -73,9 +73,7 @@ def build() -> Response:
     )
     asker = Asker.user(caller().user)
     if len(_app().builds.records.wanted_by(asker.name)) >= BUILDS_OF_A_USER:
-        raise TooManyRequests(
-            f"you have {BUILDS_OF_A_USER} builds that go on: wait for one"
-        )
+        raise TooManyRequests(f"you have {BUILDS_OF_A_USER} builds that go on: wait for one")
     asked = _app().builds.ask(spec, asker, force=force)
     return jsonify(id=asked.build)
 
