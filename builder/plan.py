@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -111,11 +112,14 @@ def choose(
 
 def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
     """Say input by input what makes two documents of inputs (``content_key.inputs``) differ."""
+    mine, theirs = (json.loads(json.dumps(document)) for document in (mine, theirs))
     for name in dict.fromkeys([*mine, *theirs]):
         one, other = mine.get(name), theirs.get(name)
         if one == other:
             continue
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
+        if name in _WORDS:
+            yield _WORDS[name]
+        elif isinstance(one, Mapping) and isinstance(other, Mapping):
             yield from (f"{name}: {told}" for told in _parts(one, other))
         else:
             yield f"{name}: {_shown(one)}, theirs {_shown(other)}"
@@ -137,6 +141,12 @@ def _parts(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
 
 
 _SHA256_LENGTH = 64
+_WORDS = {
+    "form": "content keys are made differently by this program",
+    "recipe_form": "recipes are written differently by this program",
+    "base": "the base image is another",
+    "tests": "the tests of the image changed",
+}
 _LONGEST = 60
 
 

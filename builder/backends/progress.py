@@ -29,6 +29,7 @@ _BUILDAH_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
 _BUILDAH_ERROR = re.compile(r"(?:^Error: |Error: (?=building at STEP))(.*)")
 _BUILDAH_NOISE = re.compile(r"subprocess exited |time=\"[^\"]*\" level=")
 _KEPT_LINES = 200
+_LINE_CHARACTERS = 8000  # a line that goes on for longer is cut
 _STEP_CHARACTERS = 160
 
 
@@ -41,6 +42,7 @@ class Progress:
         self._names: dict[str, str] = {}
         self._told: set[str] = set()
         self._lines: dict[str, list[str]] = {}
+        self._begun: dict[tuple[str, int], str] = {}  # lines that go on, by step and stream
         self._text: list[str] = []
         self.failed_step = ""
         self.failure = ""
@@ -67,10 +69,15 @@ class Progress:
         yield from (line for line in lines if line.strip())
 
     def _status(self, status: Any) -> Iterator[str]:
-        for vertex in status.get("vertexes") or ():
+        vertexes = status.get("vertexes") or ()
+        for vertex in vertexes:
             yield from self._vertex(vertex)
+        ended = [vertex for vertex in vertexes if vertex.get("completed") or vertex.get("error")]
         for log in status.get("logs") or ():
-            yield from self._log(str(log.get("vertex", "")), str(log.get("data", "")))
+            stream = log.get("stream") if isinstance(log.get("stream"), int) else 0
+            yield from self._log(str(log.get("vertex", "")), stream, str(log.get("data", "")))
+        for vertex in ended:
+            yield from self._finish(str(vertex.get("digest", "")))
 
     def _vertex(self, vertex: Any) -> Iterator[str]:
         digest, name = str(vertex.get("digest", "")), str(vertex.get("name", ""))
@@ -84,16 +91,32 @@ class Progress:
             self.failed_step, self.failure = digest, error
             yield _short(error)
 
-    def _log(self, digest: str, data: str) -> Iterator[str]:
+    def _log(self, digest: str, stream: int, data: str) -> Iterator[str]:
+        """Take a piece of a step's output, which ends anywhere; yield the lines that it ends."""
         try:
-            text = base64.b64decode(data).decode("utf-8", errors="replace")
+            piece = base64.b64decode(data).decode("utf-8", errors="replace")
         except binascii.Error:
             return
-        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        *whole, rest = (self._begun.pop((digest, stream), "") + piece).split("\n")
+        if len(rest) > _LINE_CHARACTERS:
+            whole, rest = [*whole, rest], ""
+        if rest:
+            self._begun[digest, stream] = rest
+        yield from self._keep(digest, whole)
+
+    def _finish(self, digest: str) -> Iterator[str]:
+        """Take what a step that has ended left without a line end."""
+        for key in [key for key in self._begun if key[0] == digest]:
+            yield from self._keep(digest, [self._begun.pop(key)])
+
+    def _keep(self, digest: str, lines: Sequence[str]) -> list[str]:
+        # of what a program wrote over itself, as progress bars do, the last counts
+        shown = [line.rstrip().rpartition("\r")[2] for line in lines]
+        shown = [line for line in shown if line.strip()]
         kept = self._lines.setdefault(digest, [])
-        kept += lines
+        kept += shown
         del kept[:-_KEPT_LINES]
-        yield from lines
+        return shown
 
     def reason(self) -> str:
         """Say why the build failed: the failing step's own first error line, or what is known."""

@@ -66,6 +66,7 @@ def plan(
 
 
 def _target_of(ctx: click.Context, site: str | None, target: str | None) -> Any:
+    from builder.targets import check
     from hooks.cli.service import settings_of
     from hooks.cli.target_text import parse_target
     from hooks.sites.directory import SiteDirectory
@@ -73,7 +74,9 @@ def _target_of(ctx: click.Context, site: str | None, target: str | None) -> Any:
     if bool(site) == bool(target):
         raise SettingsError("give either --site or --target")
     if site:
-        return SiteDirectory(settings_of(ctx).sites).get(site).target
+        found = SiteDirectory(settings_of(ctx).sites).get(site).target
+        check(found)
+        return found
     return parse_target(target or "")
 
 
@@ -158,6 +161,8 @@ def build(
 ) -> None:
     """Build a step's image, or take it from the store."""
     from builder.request import Phase
+    from builder.supply.signers import read_signers_file
+    from builder.supply.verify import verify
     from hooks.cli.service import settings_of
     from hooks.wiring import image_service
 
@@ -172,6 +177,7 @@ def build(
             click.echo(click.style(f"  {text}", dim=True), err=True)
 
     image = service.ensure(request, progress, force=force)
+    verify(image.folder, read_signers_file(settings_of(ctx).signers))
     click.echo(f"{'from the store' if reused else 'built'}: {image.digest}")
     click.echo(_copied(image.sif, output, f"{request.workflow}-{request.step}.sif"))
 
@@ -179,6 +185,9 @@ def build(
 def _copied(sif: Path, folder: Path | None, name: str) -> Path:
     if folder is None:
         return sif
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(sif, folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sif, folder / name)
+    except OSError as error:
+        raise SettingsError(f"--output {folder}: {error.strerror}") from error
     return folder / name

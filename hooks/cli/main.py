@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from ci.errors import WaasError
+from ci.errors import EntryError, WaasError
 
 _COMMANDS = {
     # service side
@@ -87,6 +87,12 @@ def waas(ctx: click.Context, /, **options: str | None) -> None:
     ctx.obj.update(options)
 
 
+def _place(error: EntryError) -> str:
+    """Where an error is, as compilers write it; nothing if it is not in a file."""
+    parts = [error.path, *(str(number) for number in (error.line, error.column) if number)]
+    return f"{':'.join(parts)}: " if error.path else ""
+
+
 def main() -> None:
     """The entry point. Errors are sentences; exit 1 for what was asked, 2 for what cannot run."""
     try:
@@ -99,7 +105,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except WaasError as error:
-        text = click.style("error: ", fg="red", bold=True) + str(WaasError(error.message))
+        place = _place(error) if isinstance(error, EntryError) else ""
+        text = click.style("error: ", fg="red", bold=True) + place + str(WaasError(error.message))
         click.echo(text, err=True)
         if error.hint:
             click.echo(f"       {error.hint}", err=True)

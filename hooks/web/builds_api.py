@@ -153,5 +153,5 @@ def _shown(row: Build) -> dict[str, Any]:
     more = ("reused", "message", "key", "image", "digest", "priority", "force")
     begun = row.started_at or row.created_at
     stamp = f"{row.created_at.isoformat(timespec='seconds')}Z"
-    seconds = ((row.finished_at or now()) - begun).total_seconds()
+    seconds = max(((row.finished_at or now()) - begun).total_seconds(), 0.0)
     return {n: getattr(row, n) for n in (*names, *more)} | {"created": stamp, "seconds": seconds}

@@ -8,15 +8,18 @@ authentication. An access token is the password (or, as one of its clients has i
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_file
 from werkzeug.exceptions import BadRequest, TooManyRequests
 
 from builder.store import MAIN, Image, ImageStore
-from ci.errors import EntryError
+from ci.errors import EntryError, SettingsError
 from hooks.builds.records import CANCELLED, FAILED, FINISHED
 from hooks.builds.spec import Asker, BuildSpec
 from hooks.config import SOFTWARE, WORKFLOWS
@@ -103,6 +106,9 @@ def download(name: str) -> Response:
             f"there is no image file {name[:200]!r}",
             hint="ask for the build again: images that nobody used for long are removed",
         )
+    about = image.sif.stat()
+    if _digest(image.sif, about.st_mtime_ns, about.st_size) != image.digest:
+        raise SettingsError(f"the file of image {image.key[:12]} is damaged", hint=_DAMAGED)
     return send_file(
         image.sif,
         mimetype="application/octet-stream",
@@ -111,6 +117,13 @@ def download(name: str) -> Response:
         conditional=True,
         etag=image.digest.removeprefix("sha256:"),
     )
+
+
+@lru_cache(maxsize=1000)
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    """A file's SHA-256, made once until the file changes."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def filename_of(image: Image) -> str:
@@ -176,4 +189,5 @@ def _flag(body: Mapping[str, Any], name: str) -> bool:
     return bool(word)
 
 
+_DAMAGED = "the operator finds more with `waas images verify`; asking with `force` builds it anew"
 _EXAMPLE = '{"platform": "linux/amd64", "architecture": "zen3", "container_engine": "singularity"}'

@@ -150,3 +150,27 @@ def test_an_error_of_python_is_the_reason():
     status["logs"] = [{"vertex": "d", "data": text.decode()}]
     list(progress.feed(json.dumps(status)))
     assert progress.reason() == "ModuleNotFoundError: No module named 'numpyy'"
+
+
+def output(vertex: str, text: str, stream: int = 1) -> str:
+    data = base64.b64encode(text.encode()).decode()
+    return json.dumps({"logs": [{"vertex": vertex, "stream": stream, "data": data}]})
+
+
+def test_pieces_of_lines_are_put_together_again_each_stream_for_itself():
+    progress = Progress()
+    list(progress.feed(json.dumps({"vertexes": [{"digest": "d", "name": "[1/1] RUN x"}]})))
+    lines: list[str] = []
+    for piece in (
+        output("d", "E", 2),
+        output("d", "working\nmo", 1),
+        output("d", ": Failed to fetch http://x", 2),
+        output("d", "re\n10%\r20%\r30%\n", 1),
+        output("d", "  Could not connect\nthe end", 2),
+    ):
+        lines += progress.feed(piece)
+    assert lines == ["working", "more", "30%", "E: Failed to fetch http://x  Could not connect"]
+    done = {"digest": "d", "name": "[1/1] RUN x", "error": "exit code: 100"}
+    lines = list(progress.feed(json.dumps({"vertexes": [done]})))
+    assert lines == ["exit code: 100", "the end"]
+    assert progress.reason() == "E: Failed to fetch http://x  Could not connect"

@@ -9,6 +9,7 @@ import pytest
 
 from builder.supply.signers import read_signers_file
 from hooks import home
+from hooks.cli import output
 
 
 def waas(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -187,3 +188,25 @@ def test_the_key_that_signs_images_is_changed_by_a_command(folder):
     done = waas(*config, "images", "rotate-key")
     assert done.returncode == 2
     assert "waas init DIR" in done.stderr
+
+
+def test_an_error_in_a_file_says_where(tmp_path):
+    step = tmp_path / "w" / "s"
+    step.mkdir(parents=True)
+    (step / "eflows4hpc.yaml").write_text("apt: []\natp: []\n")
+    target = ("--target", "microarchitecture=zen3")
+    done = waas("recipe", "w/s", *target, "--registry", str(tmp_path))
+    assert done.returncode == 2
+    assert "w/s/eflows4hpc.yaml:2:1: unknown key 'atp'" in done.stderr
+
+
+def test_a_table_fits_its_terminal_and_is_whole_for_programs(capsys, monkeypatch):
+    rows = [{"id": "a", "why": "long " * 40}]
+    output.show(rows, ["id", "why"], json_wanted=False)
+    assert capsys.readouterr().out.count("long") == 40
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    output.show(rows, ["id", "why"], json_wanted=False)
+    shown = capsys.readouterr().out.splitlines()[1]
+    assert len(shown) == 80
+    assert shown.endswith("…")

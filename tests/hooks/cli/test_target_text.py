@@ -45,3 +45,7 @@ def test_mistakes_in_a_file_are_told_with_its_name(tmp_path: Path, content: str)
     with pytest.raises(EntryError) as caught:
         parse_target(str(file))
     assert caught.value.path == str(file)
+
+
+def test_a_platform_alone_means_its_generic_processor():
+    assert parse_target("platform=linux/arm64").microarchitecture == "aarch64"

@@ -291,3 +291,17 @@ def test_file_names_are_plain_whatever_workflow_and_step_are_called():
         named.workflow = named.step = odd
         name = module.filename_of(named)
         assert module._FILE.fullmatch(name), name
+
+
+def test_a_damaged_file_is_not_given_out(service, post, get, fake_images):
+    name = post(BODY).get_json()["id"]
+    service.run()
+    path = f"/images/download/{get(f'/build/{name}').get_json()['filename']}"
+    assert get(path).status_code == 200
+    [image] = fake_images.there.values()
+    content = bytearray(image.sif.read_bytes())
+    content[7] ^= 1
+    image.sif.write_bytes(content)
+    refused = get(path)
+    assert refused.status_code == 500
+    assert "is damaged" in refused.get_json()["error"]
