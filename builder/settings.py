@@ -103,7 +103,8 @@ def _registry_digest(image: str, docker: Sequence[str], environment: Mapping[str
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SettingsError(f"cannot ask for the digest of {image}: {error}") from error
+        hint = f"install docker with buildx, or name it: builder.base: {_REGISTRY}{image}@sha256:…"
+        raise SettingsError(f"cannot ask for the digest of {image}: {error}", hint=hint) from error
     if done.returncode:
         told = done.stderr.strip().splitlines() or ["no reason given"]
         raise SettingsError(f"cannot ask for the digest of {image}: {told[-1]}")

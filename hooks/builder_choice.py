@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,12 @@ class BuilderChoice:
 def read_builder_choice(path: Path, value: Any) -> BuilderChoice:
     """Read the section of the settings file ``path``. Raises ``SettingsError``."""
     known = [f.name for f in fields(BuilderChoice)]
-    if not isinstance(value, dict) or set(value) - set(known):
-        raise SettingsError(f"{path}: builder: must be a mapping with keys of {sorted(known)}")
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: builder: must be a mapping", hint=f"keys: {', '.join(known)}")
+    if unknown := sorted(str(key) for key in value if key not in known):
+        near = get_close_matches(unknown[0], known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise SettingsError(f"{path}: builder: unknown key {unknown[0]!r}", hint=hint)
     read = {name: _READERS[name](found) for name, found in value.items()}
     wrong = [name for name, found in read.items() if found is None and value[name] is not None]
     if wrong:

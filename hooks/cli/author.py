@@ -57,6 +57,9 @@ def plan(
     read = Registry(FolderTree(registry))
     found = read.workflow(workflow)
     chosen = [directory.get(name) for name in sites or found.settings.sites]
+    if not chosen:
+        hint = "name one with --site, or list them under `sites:`"
+        raise EntryError(f"{workflow} names no sites in its waas.yaml", hint=hint)
     files = needs.files_of(FolderTree(catalog)) if catalog else {}
     rows = needs.planned(
         image_service(settings), needs.image_needs(read, found, chosen, MAIN, files)
