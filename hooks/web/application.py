@@ -24,8 +24,9 @@ def create(waas: Any) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["waas"] = waas
     errors.register(app)
-    for room in (execution_api, image_creation, builds_api, service_api, webhooks, pages):
+    for room in (execution_api, image_creation, builds_api, service_api, pages):
         app.register_blueprint(room.api)
     prefix = image_creation.PREFIX
     app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")
+    app.wsgi_app = webhooks.before(app.wsgi_app, waas)  # type: ignore[method-assign]
     return app
