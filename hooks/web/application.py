@@ -28,5 +28,5 @@ def create(waas: Any) -> Flask:
         app.register_blueprint(room.api)
     prefix = image_creation.PREFIX
     app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")
-    app.wsgi_app = webhooks.before(app.wsgi_app, waas)  # type: ignore[method-assign]
+    app.wsgi_app = webhooks.before(app.wsgi_app, waas)  # type: ignore[method-assign, assignment]
     return app

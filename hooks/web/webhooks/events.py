@@ -48,14 +48,11 @@ def read_github(kind: str, content_type: str, body: bytes) -> Hint:
     if not _EVENT.match(kind):
         raise EntryError("the header X-GitHub-Event must name the event")
     payload = _object(_payload_of(body) if content_type.startswith(_FORM) else body)
-    event: dict[str, Any] = {"event": kind}
-    if "action" in payload:
-        event["action"] = _text(payload, "action", _ACTION)
-    if "sender" in payload:
-        event["pusher"] = _text(_part(payload, "sender"), "login", _LOGIN)
+    reader = _READERS.get(kind)
+    event = {"event": kind} | (_who(payload) | reader(payload) if reader else {})
     repository = payload.get("repository")
     where = _text(_part(payload, "repository"), "full_name", _SLUG) if repository else ""
-    return Hint(where, event | _READERS.get(kind, _nothing)(payload))
+    return Hint(where, event)
 
 
 def read_git(body: bytes) -> Hint:
@@ -141,7 +138,17 @@ def _named_ref(payload: Json) -> dict[str, Any]:
     return {"ref": _text({"ref": f"refs/{folder}/{payload.get('ref')}"}, "ref", _REF)}
 
 
-def _nothing(_payload: Json) -> dict[str, Any]:
+def _who(payload: Json) -> dict[str, Any]:
+    """Who did what, of the events that are looked at."""
+    found = {}
+    if payload.get("action"):
+        found["action"] = _text(payload, "action", _ACTION)
+    if payload.get("sender"):
+        found["pusher"] = _text(_part(payload, "sender"), "login", _LOGIN)
+    return found
+
+
+def _account(_payload: Json) -> dict[str, Any]:
     return {}
 
 
@@ -154,6 +161,8 @@ _READERS: dict[str, Callable[[Json], dict[str, Any]]] = {
     "check_suite": _check("check_suite"),
     "create": _named_ref,
     "delete": _named_ref,
+    "installation": _account,
+    "installation_repositories": _account,
 }
 
 

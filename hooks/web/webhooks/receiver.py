@@ -84,13 +84,10 @@ class Receiver:
     def __call__(self, environ: Environ, start_response: Start) -> list[bytes]:
         """Answer one request (PEP 3333)."""
         try:
-            status, answer, headers = "202 ACCEPTED", self._receive(environ), ()
+            return _answer(start_response, "202 ACCEPTED", self._receive(environ))
         except RefusedError as refused:
-            status, headers = refused.status, refused.headers
             answer = {"error": refused.sentence, "hint": ""}
-        body = json.dumps(answer).encode("ascii")
-        start_response(status, [_TYPE, ("Content-Length", str(len(body))), *headers])
-        return [body]
+            return _answer(start_response, refused.status, answer, *refused.headers)
 
     def _receive(self, environ: Environ) -> dict[str, Any]:
         source = environ["PATH_INFO"].removeprefix(PREFIX)
@@ -149,6 +146,14 @@ class Receiver:
             raise RefusedError(
                 "503 SERVICE UNAVAILABLE", "the delivery could not be stored", retry
             ) from error
+
+
+def _answer(
+    start_response: Start, status: str, answer: dict[str, Any], *headers: tuple[str, str]
+) -> list[bytes]:
+    body = json.dumps(answer).encode("ascii")
+    start_response(status, [_TYPE, ("Content-Length", str(len(body))), *headers])
+    return [body]
 
 
 def _too_many() -> RefusedError:
