@@ -39,9 +39,8 @@ def init(folder: Path, listen: str) -> None:
 @click.pass_context
 def serve(ctx: click.Context, log_file: Path | None) -> None:
     """Run the web application and one worker."""
-    import waitress.server
-
     from hooks.web import application
+    from hooks.web.server import make_server
     from hooks.wiring import Worker, wire
 
     settings = settings_of(ctx)
@@ -49,9 +48,7 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     waas = wire(settings)
     worker = Worker(waas)
     worker.start()
-    server = waitress.server.create_server(
-        application.create(waas), host=settings.host, port=settings.port, threads=32
-    )
+    server = make_server(application.create(waas), settings.host, settings.port)
     _on_stop(server.close)
     logging.getLogger(__name__).info("serving", extra={"url": settings.url})
     click.echo(f"serving {settings.url}", err=True)
