@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci.errors import EntryError, SettingsError
+from ci.git.ancestry import is_ancestor
 from ci.git.commit_tree import CommitTree
+from ci.git.names import check_commit
 from ci.git.objects import ObjectReader
 from ci.git.process import git_output
 from ci.trees import export
 
-_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}([~^][0-9]{0,4})*", re.ASCII)
 _KEPT = 4  # commits whose listings are kept in memory
 
@@ -46,11 +47,11 @@ class GitStore:
         self._trees: OrderedDict[str, CommitTree] = OrderedDict()
         self._objects = ObjectReader(self.git_dir)
 
-    def heads(self) -> dict[str, str]:
-        """Each branch and the commit it is at."""
-        code, output = git_output(
-            self.git_dir, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"
-        )
+    def heads(self, *, not_in: str = "") -> dict[str, str]:
+        """Each branch and the commit it is at; with ``not_in``, those that this commit lacks."""
+        chosen = [f"--no-merged={check_commit(not_in)}"] if not_in else []
+        shape = "--format=%(objectname) %(refname)"
+        code, output = git_output(self.git_dir, "for-each-ref", shape, *chosen, "refs/heads/")
         if code:
             raise SettingsError(f"{self.git_dir}: git cannot list the branches")
         lines = (line.partition(" ") for line in output.decode("utf-8", "replace").splitlines())
@@ -68,14 +69,13 @@ class GitStore:
             "--end-of-options",
             f"{ref}^{{commit}}",
         )
-        commit = output.decode("ascii", "replace").strip()
-        if code or not _COMMIT.fullmatch(commit):
+        if code:
             raise EntryError(f"there is no commit {ref!r}")
-        return commit
+        return check_commit(output.decode("ascii", "replace").strip())
 
     def tree(self, commit: str) -> CommitTree:
         """The tree of a commit. Raises ``EntryError``: there is no such commit."""
-        known = self._trees.pop(_checked(commit), None) or CommitTree(commit, self._objects)
+        known = self._trees.pop(check_commit(commit), None) or CommitTree(commit, self._objects)
         self._trees[commit] = known
         while len(self._trees) > _KEPT:
             self._trees.popitem(last=False)
@@ -90,16 +90,11 @@ class GitStore:
 
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether ``ancestor`` is in the history of ``commit`` (or is that commit)."""
-        code, _ = git_output(
-            self.git_dir, "merge-base", "--is-ancestor", _checked(ancestor), _checked(commit)
-        )
-        if code not in {0, 1}:
-            raise EntryError(f"there is no commit {ancestor} or {commit}")
-        return code == 0
+        return is_ancestor(self.git_dir, ancestor, commit)
 
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """The newest commits that both have in their history; several if they crossed."""
-        names = ("merge-base", "--all", _checked(one), _checked(other))
+        names = ("merge-base", "--all", check_commit(one), check_commit(other))
         code, output = git_output(self.git_dir, *names)
         if code not in {0, 1}:
             raise EntryError(f"there is no commit {one} or {other}")
@@ -110,7 +105,7 @@ class GitStore:
         shape = "--format=%H%x00%s%x00%an%x00%ae%x00%ct"
         options = ["--no-show-signature", "--no-mailmap", "--no-notes", "--no-color", "-z"]
         code, output = git_output(
-            self.git_dir, "log", shape, *options, f"--max-count={int(limit)}", _checked(commit)
+            self.git_dir, "log", shape, *options, f"--max-count={int(limit)}", check_commit(commit)
         )
         if code:
             raise EntryError(f"there is no commit {commit}")
@@ -155,12 +150,6 @@ def _pointed_to(pointer: Path) -> Path:
     # a work tree of another repository: "gitdir: <path>"
     target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
     return pointer.parent / target[:1000]
-
-
-def _checked(commit: str) -> str:
-    if not _COMMIT.fullmatch(commit):
-        raise EntryError(f"{commit!r} is not a commit (40 hex digits)")
-    return commit
 
 
 def _printable(text: str) -> str:

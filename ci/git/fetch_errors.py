@@ -1,0 +1,84 @@
+"""Why a fetch failed, told from git's own words.
+
+What git prints on standard error has the other side's words in it (lines that begin with
+``remote:``, and more): only known sentences of git are looked for, and none is repeated. The
+sentences: https://github.com/git/git, ``http.c``, ``remote-curl.c``, ``fetch-pack.c``,
+``index-pack.c``; they are English because ``LC_ALL`` is set.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ci.errors import EntryError, SiteError, WaasError
+
+
+class _Kind(NamedTuple):
+    sentence: re.Pattern[str]
+    who: str
+    message: str
+    hint: str = ""
+
+
+def _kind(pattern: str, who: str, message: str, hint: str = "") -> _Kind:
+    return _Kind(re.compile(pattern), who, message, hint)
+
+
+_RIGHTS = "give a token that may read this repository (`waas help forge`)"
+_KINDS = (
+    _kind(
+        r"fatal: could not read (Username|Password)|Authentication failed"
+        r"|returned error: (401|403)$",
+        "site",
+        "refused the credentials, or wants some",
+        _RIGHTS,
+    ),
+    _kind(
+        r"fatal: repository '.*' not found$|returned error: (404|410)$",
+        "site",
+        "has no such repository, or does not show it to us",
+        f"correct the address, or {_RIGHTS}",
+    ),
+    _kind(
+        r"returned error: 30[12378]$",
+        "site",
+        "says that the repository is elsewhere",
+        "write the new address into the settings: redirections are not followed",
+    ),
+    _kind(
+        r"fatal: couldn't find remote ref",
+        "entry",
+        "has no such branch or pull request any more",
+    ),
+    _kind(
+        r"died of signal (24|25)|[Oo]ut of memory|unable to (malloc|mmap)|mmap failed"
+        r"|File too large",
+        "entry",
+        "sent more than may be fetched",
+        "keep large data outside the registry and stage it in",
+    ),
+    _kind(
+        r"fsck error in|^error: object [0-9a-f]{40}: |pack has bad object|invalid index-pack output"
+        r"|unpack-objects? (error|failed)|pack is corrupted|did not send all necessary objects"
+        r"|bad pack|pack signature mismatch|inflate returned|remote did not send",
+        "entry",
+        "sent objects that git's checks refuse",
+        "look at it with `git fsck --strict`",
+    ),
+    _kind(r"SSL|certificate", "site", "has a certificate that is not trusted here"),
+)
+_DAMAGED_LINE = re.compile(r"early EOF|unexpected disconnect|RPC failed|hung up", re.ASCII)
+
+
+def fetch_error(url: str, output: bytes) -> WaasError:
+    """The error for a fetch from ``url`` that ended with this on standard error."""
+    lines = output.decode("utf-8", "replace")[:1_000_000].splitlines()
+    lines = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    for kind in _KINDS:
+        if any(kind.sentence.search(line) for line in lines):
+            message = f"{url} {kind.message}"
+            if kind.who == "entry":
+                return EntryError(message, hint=kind.hint)
+            return SiteError(message, hint=kind.hint)
+    return SiteError(f"{url} cannot be reached, or broke off", transient=True)

@@ -1,0 +1,70 @@
+"""Who may write to a repository, and what a process that was killed left behind in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ci.errors import SettingsError, SiteError
+
+_LOCK = "waas.lock"
+_LEFT = ("tmp_pack_", "tmp_idx_", "tmp_rev_", "tmp_obj_")  # git's names for files being written
+
+
+@contextmanager
+def alone(git_dir: Path, seconds: float) -> Iterator[int]:
+    """Hold the repository against other writers of ours; waits at most that many seconds.
+
+    Gives the descriptor of the lock, to be left open in git: the lock then ends with the last of
+    its processes, also when this one was killed. Raises ``SiteError`` (transient): still held.
+    """
+    try:
+        descriptor = os.open(git_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SettingsError(f"cannot write to {git_dir}: {error.strerror}") from error
+    try:
+        _take(descriptor, git_dir, time.monotonic() + seconds)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, git_dir: Path, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                message = f"{git_dir.name} is being written to by another process"
+                raise SiteError(message, transient=True) from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def remove_left_locks(git_dir: Path, age: float) -> None:
+    """Remove lock files of references that are older than ``age`` seconds.
+
+    git holds one for moments; one that stays is of a process that was killed.
+    """
+    places = [git_dir.glob("*.lock"), (git_dir / "refs").rglob("*.lock")]
+    for lock in (file for place in places for file in place if file.name != _LOCK):
+        _remove_older(lock, age)
+
+
+def remove_left_objects(git_dir: Path, age: float) -> None:
+    """Remove objects and packs whose writing was never finished, older than ``age`` seconds."""
+    for folder in (git_dir / "objects").iterdir():
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.name.startswith(_LEFT):
+                _remove_older(file, age)
+
+
+def _remove_older(file: Path, age: float) -> None:
+    with suppress(FileNotFoundError):
+        if time.time() - file.stat().st_mtime > age:
+            file.unlink()
