@@ -15,6 +15,8 @@ from ci.errors import EntryError, SiteError, WaasError
 
 
 class _Kind(NamedTuple):
+    """``who`` must act: the contributor ("entry"), the operator ("site"), nobody ("world")."""
+
     sentence: re.Pattern[str]
     who: str
     message: str
@@ -25,7 +27,12 @@ def _kind(pattern: str, who: str, message: str, hint: str = "") -> _Kind:
     return _Kind(re.compile(pattern), who, message, hint)
 
 
-_RIGHTS = "give a token that may read this repository (`waas help forge`)"
+def _too_large(pattern: str) -> _Kind:
+    hint = "keep large data outside the registry and stage it in"
+    return _kind(pattern, "entry", "sent more than may be fetched", hint)
+
+
+_RIGHTS = "give a token that may read this repository"
 _KINDS = (
     _kind(
         r"fatal: could not read (Username|Password)|Authentication failed"
@@ -51,24 +58,18 @@ _KINDS = (
         "entry",
         "has no such branch or pull request any more",
     ),
+    _kind(r"certificate (verif|problem)", "site", "has a certificate that is not trusted here"),
     _kind(
-        r"died of signal (24|25)|[Oo]ut of memory|unable to (malloc|mmap)|mmap failed"
-        r"|File too large",
-        "entry",
-        "sent more than may be fetched",
-        "keep large data outside the registry and stage it in",
-    ),
-    _kind(
-        r"fsck error in|^error: object [0-9a-f]{40}: |pack has bad object|invalid index-pack output"
-        r"|unpack-objects? (error|failed)|pack is corrupted|did not send all necessary objects"
-        r"|bad pack|pack signature mismatch|inflate returned|remote did not send",
+        r"fsck error in|: object [0-9a-f]{40}: |did not send all necessary objects"
+        r"|bad pack|pack is corrupted|pack signature mismatch|inflate returned|bad object",
         "entry",
         "sent objects that git's checks refuse",
-        "look at it with `git fsck --strict`",
+        "look at them with `git fsck --strict`",
     ),
-    _kind(r"SSL|certificate", "site", "has a certificate that is not trusted here"),
+    _too_large(r"died of signal|[Oo]ut of memory|unable to (malloc|mmap)|mmap failed"),
+    _kind(r"early EOF|unexpected disconnect|RPC failed|hung up", "world", "broke off"),
+    _too_large(r"invalid index-pack output|index-pack failed"),  # it was ended while it wrote
 )
-_DAMAGED_LINE = re.compile(r"early EOF|unexpected disconnect|RPC failed|hung up", re.ASCII)
 
 
 def fetch_error(url: str, output: bytes) -> WaasError:
@@ -80,5 +81,5 @@ def fetch_error(url: str, output: bytes) -> WaasError:
             message = f"{url} {kind.message}"
             if kind.who == "entry":
                 return EntryError(message, hint=kind.hint)
-            return SiteError(message, hint=kind.hint)
-    return SiteError(f"{url} cannot be reached, or broke off", transient=True)
+            return SiteError(message, transient=kind.who == "world", hint=kind.hint)
+    return SiteError(f"{url} cannot be reached now", transient=True)

@@ -28,7 +28,6 @@ from ci.git.writing import alone, remove_left_locks, remove_left_objects
 TIMEOUT = 300.0  # seconds for one fetch
 MAX_PACK = 1024**3  # bytes of what one fetch may bring, and of a file of the object store
 _CPU_SECONDS = 120  # for each process: what a small pack unpacks to has no other bound
-_LEFT_AFTER = 3600.0  # seconds until an unfinished object is taken for one that stays so
 _CONFIG = """\
 # Written by hpcwaas before every fetch.
 [core]
@@ -126,8 +125,7 @@ def fetch(
     wanted = "".join(f"+{ref}:{ref}\n" for ref in map(check_ref, refs))
     make_mirror(git_dir)
     with alone(git_dir, TIMEOUT) as lock:
-        remove_left_locks(git_dir, 0.0)  # nobody else writes now
-        remove_left_objects(git_dir, _LEFT_AFTER)
+        _sweep(git_dir)
         permit = Permit(
             file_size=MAX_PACK,
             seconds=TIMEOUT,
@@ -144,8 +142,16 @@ def fetch(
         except GitTimeoutError:
             message = f"{url} did not answer within {TIMEOUT:.0f} seconds"
             raise SiteError(message, transient=True) from None
+        finally:
+            _sweep(git_dir)
     if code:
         raise fetch_error(url, output)
+
+
+def _sweep(git_dir: Path) -> None:
+    """Remove what a process left that was killed: whoever holds the lock is the only writer."""
+    remove_left_locks(git_dir, 0.0)
+    remove_left_objects(git_dir, 0.0)
 
 
 def _settings(address: Address, token: str, user: str) -> list[tuple[str, str]]:
@@ -186,6 +192,7 @@ def tidy(git_dir: Path) -> None:
     For a quiet hour: every fetch leaves a pack behind. Raises ``EntryError``: damaged.
     """
     with alone(git_dir, TIMEOUT) as lock:
+        _sweep(git_dir)
         permit = Permit(file_size=MAX_PACK, seconds=TIMEOUT, cpu=_CPU_SECONDS, descriptors=(lock,))
         for arguments in (("repack", "-d", "-q", "--geometric=2"), ("pack-refs", "--all")):
             code, _ = git_output(git_dir, *arguments, permit=permit)

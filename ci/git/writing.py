@@ -12,7 +12,8 @@ from pathlib import Path
 from ci.errors import SettingsError, SiteError
 
 _LOCK = "waas.lock"
-_LEFT = ("tmp_pack_", "tmp_idx_", "tmp_rev_", "tmp_obj_")  # git's names for files being written
+# git's names for files that it is writing; a pack being fetched has a .keep beside it
+_LEFT = ("tmp_pack_", "tmp_idx_", "tmp_rev_", "tmp_obj_")
 
 
 @contextmanager
@@ -57,14 +58,14 @@ def remove_left_locks(git_dir: Path, age: float) -> None:
 
 
 def remove_left_objects(git_dir: Path, age: float) -> None:
-    """Remove objects and packs whose writing was never finished, older than ``age`` seconds."""
+    """Remove what was never finished: objects, packs and their marks older than ``age`` seconds."""
     for folder in (git_dir / "objects").iterdir():
         for file in folder.iterdir() if folder.is_dir() else ():
-            if file.name.startswith(_LEFT):
+            if file.name.startswith(_LEFT) or file.suffix == ".keep":
                 _remove_older(file, age)
 
 
 def _remove_older(file: Path, age: float) -> None:
     with suppress(FileNotFoundError):
-        if time.time() - file.stat().st_mtime > age:
+        if time.time() - file.stat().st_mtime >= age:
             file.unlink()
