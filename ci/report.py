@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from ci.findings import Finding, Report, Severity
+from ci.markdown import code, escaped, printable
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33"}
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -31,12 +31,12 @@ def render_text(report: Report, *, colour: bool = False) -> str:
         word = f"{finding.severity}[{finding.rule}]"
         if colour:
             word = f"\x1b[{_COLOURS[finding.severity]}m{word}\x1b[0m"
-        place = f"{_printable(finding.place)}: " if finding.place else ""
-        lines.append(f"{place}{word} {_printable(finding.message)}")
+        place = f"{printable(finding.place)}: " if finding.place else ""
+        lines.append(f"{place}{word} {printable(finding.message)}")
         if finding.hint:
-            lines.append(f"    {_printable(finding.hint)}")
+            lines.append(f"    {printable(finding.hint)}")
     if report.affected:
-        lines.append(f"affects workflows: {_printable(', '.join(report.affected))}")
+        lines.append(f"affects workflows: {printable(', '.join(report.affected))}")
     return "\n".join([*lines, summary(report)]) + "\n"
 
 
@@ -47,15 +47,15 @@ def render_json(report: Report) -> str:
 
 def render_markdown(report: Report) -> str:
     """For a comment: a table. Nothing in it is a link, a mention or markup of a contributor."""
-    affected = [_code(name) for name in report.affected]
+    affected = [code(name) for name in report.affected]
     last = ["", f"Affects workflows: {', '.join(affected)}"] if affected else []
     if not report.findings:
         return "\n".join([summary(report), *last]) + "\n"
     lines = [f"**{summary(report)}**", "", "| where | what | rule |", "|---|---|---|"]
     for finding in report.findings:
-        hint = f"<br>{_escaped(finding.hint)}" if finding.hint else ""
-        what = f"{finding.severity}: {_escaped(finding.message)}{hint}"
-        lines.append(f"| {_code(finding.place)} | {what} | {_code(finding.rule)} |")
+        hint = f"<br>{escaped(finding.hint)}" if finding.hint else ""
+        what = f"{finding.severity}: {escaped(finding.message)}{hint}"
+        lines.append(f"| {code(finding.place)} | {what} | {code(finding.rule)} |")
     return "\n".join([*lines, *last]) + "\n"
 
 
@@ -118,24 +118,6 @@ RENDERERS: Mapping[str, Callable[[Report], str]] = {
     "github": render_github,
     "sarif": render_sarif,
 }
-
-
-def _printable(text: str) -> str:
-    """Nothing that a terminal obeys: control characters as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _code(text: str) -> str:
-    shown = _printable(text).replace("`", "'").replace("|", "\\|")
-    return f"`{shown}`" if shown else ""
-
-
-def _escaped(text: str) -> str:
-    shown = html.escape(_printable(text), quote=False)
-    for character in "\\`*_[]|#~":
-        shown = shown.replace(character, f"\\{character}")
-    # an empty comment keeps "@name" from calling somebody and "://" from becoming a link
-    return shown.replace("@", "@<!-- -->").replace("://", ":<!-- -->//")
 
 
 def _data(text: str) -> str:

@@ -16,10 +16,11 @@ import yaml
 
 from ci.errors import SettingsError
 from hooks.builder_choice import BuilderChoice, read_builder_choice
+from hooks.forge_choice import ForgeChoice, read_forge_choice
 
-WORKFLOWS = "workflow-registry"
-SOFTWARE = "software-catalog"
-_KEYS = {"database", "listen", "repositories", "builder", "worker"}
+_KEYS = {
+    "database", "listen", "url", "repositories", "registries", "github", "builder", "worker",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,15 @@ class Settings:
     database: str
     host: str
     port: int
-    repositories: Mapping[str, Path]
+    forges: ForgeChoice
     builder: BuilderChoice
     worker: str = "main"
+    public_url: str = ""
+
+    @property
+    def repositories(self) -> Mapping[str, Path]:
+        """The bare repositories that we host, by name."""
+        return self.forges.folders
 
     @property
     def sites(self) -> Path:
@@ -65,9 +72,14 @@ class Settings:
         return self.home / "allowed_signers"
 
     @property
+    def mirrors(self) -> Path:
+        """Folder of the bare mirrors of repositories that others host."""
+        return self.home / "git" / "mirrors"
+
+    @property
     def url(self) -> str:
-        """Where the web application answers."""
-        return f"http://{self.host}:{self.port}"
+        """Where people reach the web application: ``url:``, or where it listens."""
+        return self.public_url or f"http://{self.host}:{self.port}"
 
 
 def find_config(given: str | None) -> Path:
@@ -100,10 +112,18 @@ def load(path: Path) -> Settings:
         database=_database(home, str(data.get("database", "sqlite:///state/waas.db"))),
         host=host,
         port=port,
-        repositories=_repositories(path, home, data.get("repositories")),
+        forges=read_forge_choice(path, data),
         builder=read_builder_choice(path, data.get("builder") or {}),
         worker=str(data.get("worker", "main")),
+        public_url=_url(path, data.get("url")),
     )
+
+
+def _url(path: Path, value: Any) -> str:
+    url = str(value or "").rstrip("/")
+    if url and not url.startswith(("https://", "http://")):
+        raise SettingsError(f"{path}: url: {url[:80]!r} does not begin with https://")
+    return url
 
 
 def _listen(path: Path, value: str) -> tuple[str, int]:
@@ -118,10 +138,3 @@ def _database(home: Path, url: str) -> str:
     if scheme == "sqlite" and separator and not name.startswith("/"):
         return f"sqlite:///{home / name}"
     return url
-
-
-def _repositories(path: Path, home: Path, value: Any) -> dict[str, Path]:
-    value = value or {WORKFLOWS: f"git/{WORKFLOWS}.git", SOFTWARE: f"git/{SOFTWARE}.git"}
-    if not isinstance(value, dict) or set(value) != {WORKFLOWS, SOFTWARE}:
-        raise SettingsError(f"{path}: repositories: must name {WORKFLOWS} and {SOFTWARE}")
-    return {name: home / str(folder) for name, folder in value.items()}

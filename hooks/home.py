@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,10 +13,9 @@ from ci.errors import SettingsError
 from hooks.config import Settings, load
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.image_signing import ImageSigning
+from hooks.credentials.webhook_secrets import WebhookSecrets
 from hooks.db import Database
 from hooks.forges import bare_git
-
-WEBHOOK_SECRET = "webhook"  # noqa: S105 a file name
 
 
 def seeds() -> Path:
@@ -53,8 +50,8 @@ def make(
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
         temporary.replace(config)
     settings = load(config)
-    _secret(home / "secrets" / WEBHOOK_SECRET)
     make_signing_key(settings)
+    WebhookSecrets(EncryptedFiles(settings.secrets), settings.secrets).make()
     for name, folder in settings.repositories.items():
         bare_git.create(folder, seeds() / name, without=without)
     Database(settings.database).migrate()
@@ -71,13 +68,3 @@ def image_signing(settings: Settings) -> ImageSigning:
     """The key that signs images, in the home's secret store."""
     store = EncryptedFiles(settings.secrets)
     return ImageSigning(store, settings.signers, settings.secrets / ".image-signing.lock")
-
-
-def _secret(path: Path) -> None:
-    """A random secret in a file that only we can read; never overwritten."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))

@@ -8,10 +8,10 @@ from typing import Any
 from ci.registry import Registry, Workflow
 from ci.tosca.graph import execution_plan, steps_of_images, workflow_of
 from ci.tosca.inputs import check_inputs
-from hooks.config import WORKFLOWS
 from hooks.db.tables import Deployment
 from hooks.executions.plan import Task, tasks
 from hooks.forges.seams import Forge
+from hooks.registries import Registries
 from hooks.tokens import Caller
 
 WORKFLOW = "exec_job"
@@ -20,8 +20,8 @@ WORKFLOW = "exec_job"
 class PublishedWorkflows:
     """Reads deployed versions straight from the forge's commits."""
 
-    def __init__(self, forges: Mapping[str, Forge]) -> None:
-        self._forges = forges
+    def __init__(self, forges: Mapping[str, Forge], registries: Registries) -> None:
+        self._forges, self._registries = forges, registries
 
     def plan_execution(
         self, deployment: Deployment, inputs: Mapping[str, Any]
@@ -42,5 +42,6 @@ class PublishedWorkflows:
 
     def _workflow(self, deployment: Deployment) -> Workflow:
         commit = deployment.active or deployment.commit
-        tree = self._forges[WORKFLOWS].fetch(commit).tree(commit)
-        return Registry(tree).workflow(deployment.workflow)
+        pair, workflow = self._registries.split(deployment.workflow)
+        tree = self._forges[pair.workflows].fetch(commit).tree(commit)
+        return Registry(tree).workflow(workflow)

@@ -16,6 +16,7 @@ from builder.store.gc import collect, plan_gc
 from hooks.builder_choice import BuilderChoice
 from hooks.db import Database
 from hooks.db.tables import Deployment, PullRequest
+from hooks.registries import Registries, scope_of
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,15 @@ _RECENT_SECONDS = 3600.0
 class Upkeep:
     """What may go from the image store, by the operator's rules."""
 
-    def __init__(self, database: Database, store: ImageStore, choice: BuilderChoice) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: ImageStore,
+        choice: BuilderChoice,
+        registries: Registries | None = None,
+    ) -> None:
         self._database, self._store, self._choice = database, store, choice
+        self._registries = registries or Registries.single()
 
     def plan(self, *, keep_days: float | None = None, max_gb: float | None = None) -> Going:
         """The images that may go, each with the reason; nothing is removed."""
@@ -66,5 +74,9 @@ class Upkeep:
 
     def _open_scopes(self) -> set[str]:
         with self._database.session() as session:
-            query = select(PullRequest.number).where(PullRequest.state == "OPEN")
-            return {f"pull-{number}" for number in session.scalars(query)}
+            query = select(PullRequest).where(PullRequest.state == "OPEN")
+            return {
+                scope_of(pair, pull.number)
+                for pull in session.scalars(query)
+                for pair in self._registries.with_workflows(pull.repository)
+            }

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from builder.build import ImageService
-from builder.secrets import detect_secrets
-from builder.settings import BuilderSettings, resolve_base
 from builder.store import ImageStore
-from builder.store.registry import RegistryStore
 from builder.store.shared import SharedStore
-from builder.supply.signers import read_signers_file
-from builder.supply.verify import verify
-from ci.errors import SettingsError, SiteError, WaasError
-from hooks import home
 from hooks.builds import flow as build_flow
 from hooks.builds import service as build_service
 from hooks.builds.records import BuildRecords
@@ -30,33 +16,46 @@ from hooks.builds.spec import Requests
 from hooks.config import Settings
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.user_keys import UserKeys
+from hooks.credentials.webhook_secrets import WebhookSecrets
 from hooks.data.movers import movers
 from hooks.db import Database
 from hooks.dispatch import flows
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.handler import Dispatcher
+from hooks.dispatch.judging import Judge
+from hooks.dispatch.listening import Listening
+from hooks.dispatch.permits import BuildPermits
+from hooks.dispatch.planning import Planner
 from hooks.dispatch.pulls import PullRequests
+from hooks.dispatch.telling import Telling
 from hooks.engine import Engine
 from hooks.executions import flow as execution_flow
 from hooks.executions.effects import ExecutionEffects
 from hooks.executions.service import Executions
 from hooks.forges.bare_git import BareGitForge
-from hooks.home import WEBHOOK_SECRET
+from hooks.forges.mailbox import Mailbox
+from hooks.forges.marks import Mains, Marks
+from hooks.forges.seams import Forge, Notices
+from hooks.image_service import ImagesWhenReady, image_store
 from hooks.inbox import Inbox
 from hooks.journal import Journal
 from hooks.published import PublishedWorkflows
+from hooks.registries import Registries
 from hooks.sites.connections import Connections
 from hooks.sites.directory import SiteDirectory
 from hooks.tokens import Tokens
 from hooks.upkeep import Upkeep
+from hooks.web.webhooks import Receiver
+from hooks.worker import Loop, Worker
 
-log = logging.getLogger(__name__)
-
-_GIGABYTE = 10**9
 RECONCILE_SECONDS = 30.0
 UPKEEP_SECONDS = 3600.0
 MAILBOX_SECONDS = 0.1
+
+
+class _Nobody:
+    def approved(self, repository: str, number: int, head: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,9 @@ class Waas:
     tokens: Tokens
     inbox: Inbox
     journal: Journal
-    forges: Mapping[str, BareGitForge]
+    forges: Mapping[str, Forge]
+    mailboxes: Mapping[str, Mailbox]
+    registries: Registries
     pulls: PullRequests
     sites: SiteDirectory
     connections: Connections
@@ -78,93 +79,62 @@ class Waas:
     engine: Engine
     dispatcher: Dispatcher
     executions: Executions
-    webhook_secret: bytes
-
-
-def image_store(settings: Settings) -> ImageStore:
-    """The image store that the settings describe; shared through a registry if they name one."""
-    choice = settings.builder.registry
-    if choice is None:
-        return ImageStore(settings.images)
-    registry = RegistryStore(choice.url, choice.repository, choice.credentials)
-
-    def check(folder: Path) -> None:
-        verify(folder, read_signers_file(settings.signers))
-
-    return SharedStore(settings.images, registry, check)
-
-
-def image_service(settings: Settings) -> ImageService:
-    """The image service that the settings describe. Raises ``SettingsError``."""
-    choice = settings.builder
-    base, digest = resolve_base(choice.base, environment=choice.environment)
-    secrets = detect_secrets(os.environ, settings.work / "build-secrets")
-    if not base.startswith("oci-layout://"):  # an image of a registry has package sources
-        secrets = {name: path for name, path in secrets.items() if not name.startswith("apt")}
-    signing = home.image_signing(settings)
-    signing.check()  # now, and not when a build has ended
-    spack = choice.spack or os.environ.get("SPACK_ROOT")
-    return ImageService(
-        BuilderSettings(
-            base=base,
-            base_digest=digest,
-            store=settings.images,
-            work=settings.work,
-            signing_key=signing.read,
-            backend=choice.backend,
-            environment=dict(choice.environment),
-            apptainer=(choice.apptainer,),
-            secrets=secrets,
-            build_timeout=choice.time_limit,
-            spack_checkout=Path(spack) if spack else None,
-            quota_bytes=int(choice.quota_gb * _GIGABYTE),
-            free_bytes=int(choice.free_gb * _GIGABYTE),
-        ),
-        store=image_store(settings),
-    )
-
-
-class _ImagesWhenReady:
-    """The image service, made when it is first needed: the service runs without an engine or a
-    registry of base images in reach, and takes them up when they are there.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._made: ImageService | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self) -> ImageService:
-        with self._lock:
-            try:
-                self._made = self._made or image_service(self._settings)
-            except SettingsError as error:
-                message = f"images cannot be had for now: {error.message}"
-                raise SiteError(message, transient=True, hint=error.hint) from error
-            return self._made
+    webhooks: Receiver
 
 
 def wire(settings: Settings, *, worker: str = "") -> Waas:
     """Put the parts together. Raises ``SettingsError`` for a home that cannot work."""
     database = Database(settings.database)
     database.check()
-    journal, pulls = Journal(database), PullRequests(database)
-    forges = {name: BareGitForge(path) for name, path in settings.repositories.items()}
-    sites = SiteDirectory(settings.sites)
+    journal, pulls, marks = Journal(database), PullRequests(database), Marks(database)
+    registries = Registries(settings.forges.registries)
+    plain = {name: BareGitForge(path) for name, path in settings.repositories.items()}
+    forges: dict[str, Forge] = {**plain}
+    notices: dict[str, Notices] = {**plain}
+    mains, sites = Mains(forges, marks), SiteDirectory(settings.sites)
     store = EncryptedFiles.init(settings.secrets)
     connections = Connections(store.read)
     engine = Engine(settings.database, executor=worker or settings.worker)
-    published = PublishedWorkflows(forges)
-    ready = _ImagesWhenReady(settings)
-    builds = Builds(BuildRecords(database, journal), engine, ready, Requests(forges))
+    published = PublishedWorkflows(forges, registries)
+    ready = ImagesWhenReady(settings)
+    requests = Requests(forges, mains, registries)
+    builds = Builds(BuildRecords(database, journal), engine, ready, requests)
+    deployments = Deployments(database, journal, connections, settings.signers, registries)
+    planner = Planner(forges, mains, sites, ready)
+    telling = Telling(
+        notices,
+        pulls,
+        answers=lambda *_: (),
+        deployed=deployments.by_commit,
+        hosted=frozenset(settings.forges.hosted),
+        url=settings.url,
+    )
+    permits = BuildPermits(_Nobody(), forges, listed=lambda _: ())
+    listening = Listening(forges, marks, take=lambda *_: None)
+    effects = DispatchEffects(
+        registries=registries,
+        pulls=pulls,
+        planner=planner,
+        judging=Judge(planner, registries, pulls, permits),
+        telling=telling,
+        builds=builds,
+        deployments=deployments,
+        work=settings.work,
+    )
     executions = Executions(database, engine, published.plan_execution, published.may_run)
+    inbox = Inbox(database)
+    slugs = {hosted.slug: name for name, hosted in settings.forges.hosted.items()}
+    secrets = WebhookSecrets(store, settings.secrets)
+    secrets.make()
     waas = Waas(
         settings=settings,
         database=database,
         tokens=Tokens(database),
-        inbox=Inbox(database),
+        inbox=inbox,
         journal=journal,
         forges=forges,
+        mailboxes={name: forge.mailbox for name, forge in plain.items()},
+        registries=registries,
         pulls=pulls,
         sites=sites,
         connections=connections,
@@ -172,36 +142,26 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
         images=image_store(settings),
         builds=builds,
         engine=engine,
-        dispatcher=Dispatcher(forges, pulls, engine, builds),
+        dispatcher=Dispatcher(forges, registries, pulls, marks, engine, builds, listening),
         executions=executions,
-        webhook_secret=_webhook_secret(settings.secrets / WEBHOOK_SECRET),
+        webhooks=Receiver(inbox, secrets, slugs),
     )
-    _register(waas, ready)
+    _register(waas, effects)
     return waas
 
 
-def _register(waas: Waas, images: _ImagesWhenReady) -> None:
+def _register(waas: Waas, dispatch: DispatchEffects) -> None:
     """Make the flows known to the engine, over their effects."""
-    settings, database, journal = waas.settings, waas.database, waas.journal
-    dispatch = DispatchEffects(
-        forges=waas.forges,
-        pulls=waas.pulls,
-        sites=waas.sites,
-        images=images,
-        builds=waas.builds,
-        deployments=Deployments(database, journal, waas.connections, settings.signers),
-        work=settings.work,
-    )
+    settings, engine = waas.settings, waas.engine
     running = ExecutionEffects(
-        database,
-        journal,
+        waas.database,
+        waas.journal,
         waas.connections,
         waas.sites.get,
         movers(),
         results=settings.results,
         scratch=settings.work / "staging",
     )
-    engine = waas.engine
     engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
     engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
     make = partial(build_flow.run_build, waas.builds)
@@ -210,68 +170,35 @@ def _register(waas: Waas, images: _ImagesWhenReady) -> None:
     engine.register(execution_flow.FLOW, partial(execution_flow.run_execution, running))
 
 
-def _webhook_secret(path: Path) -> bytes:
-    return path.read_bytes().strip()
+def worker_of(waas: Waas) -> Worker:
+    """The threads that act: the engine, the inbox, the mailboxes of the forges, the reconcilers."""
+    loops = [
+        Loop(f"reconciling {name}", partial(waas.dispatcher.reconcile, name), RECONCILE_SECONDS)
+        for name in waas.forges
+    ]
+    return Worker(
+        begin=[waas.engine.launch, waas.executions.resume_accepted, waas.builds.resume],
+        threads=[("inbox", lambda: waas.inbox.run(waas.dispatcher.handle))],
+        loops=[
+            *loops,
+            Loop("mailboxes", partial(_take_mail, waas), MAILBOX_SECONDS),
+            Loop("builds", waas.builds.resume, RECONCILE_SECONDS),
+            Loop("upkeep", partial(_keep_up, waas), UPKEEP_SECONDS, at_once=False),
+        ],
+        end=[waas.inbox.stop, waas.builds.stop, waas.engine.stop, waas.connections.close],
+    )
 
 
-class Worker:
-    """The threads that act: the engine, the inbox, the mailboxes of the forges, the reconciler."""
+def _take_mail(waas: Waas) -> None:
+    """Move what the git hooks left into the inbox: stored first, removed after."""
+    for repository, mailbox in waas.mailboxes.items():
+        for name, event in mailbox.received():
+            waas.inbox.accept(name, "mailbox", repository, event)
+            mailbox.taken(name)
 
-    def __init__(self, waas: Waas) -> None:
-        self._waas = waas
-        self._stop = threading.Event()
 
-    def start(self) -> None:
-        """Start working; unfinished work goes on. Raises ``SettingsError`` if it may not."""
-        waas = self._waas
-        waas.engine.launch()
-        waas.executions.resume_accepted()
-        waas.builds.resume()
-        for name, loop in (
-            ("inbox", lambda: waas.inbox.run(waas.dispatcher.handle)),
-            ("mailboxes", self._take_mail),
-            ("reconciler", self._reconcile),
-            ("upkeep", self._keep_up),
-        ):
-            threading.Thread(target=loop, name=name, daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop at once; what is unfinished goes on at the next start."""
-        self._stop.set()
-        self._waas.inbox.stop()
-        self._waas.builds.stop()
-        self._waas.engine.stop()
-        self._waas.connections.close()
-
-    def _take_mail(self) -> None:
-        """Move what the git hooks left into the inbox: stored first, removed after."""
-        while not self._stop.wait(MAILBOX_SECONDS):
-            for repository, forge in self._waas.forges.items():
-                try:
-                    for name, event in forge.mailbox.received():
-                        self._waas.inbox.accept(name, "git", repository, event)
-                        forge.mailbox.taken(name)
-                except (OSError, SQLAlchemyError) as error:
-                    log.warning("mailbox of %s: %s", repository, error)
-
-    def _reconcile(self) -> None:
-        while True:
-            try:
-                self._waas.dispatcher.reconcile()
-                self._waas.builds.resume()
-            except (WaasError, OSError, SQLAlchemyError) as error:
-                log.warning("reconciling: %s", error)
-            if self._stop.wait(RECONCILE_SECONDS):
-                return
-
-    def _keep_up(self) -> None:
-        """Keep the image store within its limits, and in step with its registry."""
-        waas = self._waas
-        upkeep = Upkeep(waas.database, waas.images, waas.settings.builder)
-        while not self._stop.wait(UPKEEP_SECONDS):
-            try:
-                upkeep.apply()
-                if isinstance(waas.images, SharedStore):
-                    waas.images.sync()
-            except (WaasError, OSError, SQLAlchemyError) as error:
-                log.warning("keeping the image store: %s", error)
+def _keep_up(waas: Waas) -> None:
+    """Keep the image store within its limits, and in step with its registry."""
+    Upkeep(waas.database, waas.images, waas.settings.builder, waas.registries).apply()
+    if isinstance(waas.images, SharedStore):
+        waas.images.sync()

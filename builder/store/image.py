@@ -20,7 +20,7 @@ RECIPE = "recipe"
 LOG = "build.log"
 
 KEY = re.compile(r"[0-9a-f]{64}")
-SCOPE = re.compile(r"main|pull-[1-9][0-9]{0,9}")
+SCOPE = re.compile(r"main|pull-([a-z][a-z0-9-]{0,29}-)?[1-9][0-9]{0,9}")
 _NOT_IN_METADATA = frozenset({"scope", "folder", "last_used"})
 
 

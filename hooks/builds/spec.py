@@ -13,8 +13,9 @@ from ci.errors import EntryError
 from ci.registry import Registry
 from ci.target import Target
 from ci.trees import Tree
-from hooks.config import SOFTWARE, WORKFLOWS
+from hooks.forges.marks import Mains
 from hooks.forges.seams import Forge
+from hooks.registries import Registries
 
 
 class Priority(IntEnum):
@@ -50,7 +51,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class BuildSpec:
-    """The image of a step at a commit, for a target.
+    """The image of a step at a commit, for a target; ``workflow`` by its full name.
 
     ``catalog_commit`` is the Software Catalogue's; ``site`` is who the target is from, for people.
     """
@@ -115,32 +116,31 @@ class Requests:
     """Reads requests from the commits that specs name. Raises ``EntryError``, ``SiteError``."""
 
     forges: Mapping[str, Forge]
+    mains: Mains
+    registries: Registries = field(default_factory=Registries.single)
     _catalog: tuple[str, Mapping[str, bytes]] = field(default=("", {}))  # the last one read
 
     def of(self, spec: BuildSpec) -> BuildRequest:
         """The request behind a spec: the same for ever, since commits do not change."""
+        pair, workflow = self.registries.split(spec.workflow)
         return request_of(
-            Registry(self._tree(WORKFLOWS, spec.commit)),
-            spec.workflow,
+            Registry(self._tree(pair.workflows, spec.commit)),
+            workflow,
             spec.step,
             spec.target,
             scope=spec.scope,
-            catalog=self.catalog(spec.catalog_commit),
+            catalog=self.catalog(pair.software, spec.catalog_commit),
             commit=spec.commit,
             catalog_commit=spec.catalog_commit,
         )
 
-    def main_of(self, repository: str) -> str:
-        """The commit that main is at; empty if there is none."""
-        return self.forges[repository].heads().get("main", "")
-
-    def catalog(self, commit: str) -> Mapping[str, bytes]:
-        """The files of the Software Catalogue at a commit; none for no commit."""
+    def catalog(self, repository: str, commit: str) -> Mapping[str, bytes]:
+        """The files of a Software Catalogue at a commit; none for no commit."""
         if not commit:
             return {}
         known, files = self._catalog
         if known != commit:
-            files = files_of(self._tree(SOFTWARE, commit))
+            files = files_of(self._tree(repository, commit))
             self._catalog = (commit, files)
         return files
 

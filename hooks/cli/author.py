@@ -49,8 +49,8 @@ def plan(
     from ci.registry import Registry
     from hooks.cli.service import settings_of
     from hooks.dispatch import needs
+    from hooks.image_service import image_service
     from hooks.sites.directory import SiteDirectory
-    from hooks.wiring import image_service
 
     settings = settings_of(ctx)
     directory = SiteDirectory(settings.sites)
@@ -167,7 +167,7 @@ def build(
     from builder.supply.signers import read_signers_file
     from builder.supply.verify import verify
     from hooks.cli.service import settings_of
-    from hooks.wiring import image_service
+    from hooks.image_service import image_service
 
     request = request_of(ctx, step, site, target, registry, catalog)
     service = image_service(settings_of(ctx))

@@ -70,7 +70,7 @@ def why(
     """Field by field, why an image answers for WORKFLOW/STEP at a site, or why none does."""
     from hooks.cli.author import request_of
     from hooks.cli.service import settings_of
-    from hooks.wiring import image_service
+    from hooks.image_service import image_service
 
     request = request_of(ctx, step, site, target, registry, catalog)
     service = image_service(settings_of(ctx))
@@ -207,12 +207,14 @@ def gc(
     """Remove images that nobody needs; never one that a deployment uses."""
     from hooks.cli.service import settings_of
     from hooks.db import Database
+    from hooks.registries import Registries
     from hooks.upkeep import Upkeep
 
     settings = settings_of(ctx)
     database = Database(settings.database)
     database.check()
-    upkeep = Upkeep(database, _store(ctx), settings.builder)
+    registries = Registries(settings.forges.registries)
+    upkeep = Upkeep(database, _store(ctx), settings.builder, registries)
     act = upkeep.plan if dry_run else upkeep.apply
     going = act(keep_days=keep_days, max_gb=max_gb)
     rows = [
@@ -240,6 +242,6 @@ def _one(store: ImageStore, key: str) -> Image:
 
 def _store(ctx: click.Context) -> ImageStore:
     from hooks.cli.service import settings_of
-    from hooks.wiring import image_store
+    from hooks.image_service import image_store
 
     return image_store(settings_of(ctx))

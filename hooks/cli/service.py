@@ -41,12 +41,12 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     """Run the web application and one worker."""
     from hooks.web import application
     from hooks.web.server import make_server
-    from hooks.wiring import Worker, wire
+    from hooks.wiring import wire, worker_of
 
     settings = settings_of(ctx)
     logs.configure(log_file)
     waas = wire(settings)
-    worker = Worker(waas)
+    worker = worker_of(waas)
     worker.start()
     server = make_server(application.create(waas), settings.host, settings.port)
     _on_stop(server.close)
@@ -65,10 +65,10 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
 @click.pass_context
 def work(ctx: click.Context, name: str) -> None:
     """Run one more worker, here or on another machine with the same database."""
-    from hooks.wiring import Worker, wire
+    from hooks.wiring import wire, worker_of
 
     logs.configure()
-    worker = Worker(wire(settings_of(ctx), worker=name))
+    worker = worker_of(wire(settings_of(ctx), worker=name))
     worker.start()
     done = threading.Event()
     _on_stop(done.set)

@@ -36,7 +36,9 @@ class Base(DeclarativeBase):
 class Delivery(Base):
     """One push or POST, stored before it is answered.
 
-    ``state``: RECEIVED HANDLED IGNORED FAILED.
+    ``state``: RECEIVED, then HANDLED, IGNORED or FAILED (set aside after its last try); ``reason``
+    says why. ``event`` is its kind (push, pull_request …), ``source`` where it came from (mailbox,
+    git, github, github-missed). One that is tried again is not looked at before ``next_at``.
     """
 
     __tablename__ = "deliveries"
@@ -48,14 +50,21 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(String(20), default="RECEIVED", index=True)
     reason: Mapped[str] = mapped_column(Text, default="")
     attempts: Mapped[int] = mapped_column(default=0)
+    event: Mapped[str] = mapped_column(String(40), default="")
     received_at: Mapped[datetime] = mapped_column(default=now)
+    next_at: Mapped[datetime | None] = mapped_column(default=None)
+    handled_at: Mapped[datetime | None] = mapped_column(default=None)
+    __table_args__ = (Index("ix_deliveries_lane", "state", "repository", "number"),)
 
 
 class PullRequest(Base):
-    """A branch of a bare repository seen as a pull request.
+    """A pull request: of GitHub, or a branch of a bare repository.
 
     ``verdict`` (PENDING PASSED FAILED) speaks of exactly the pair (``base``, ``head``);
-    the merge gate asks for that pair. ``state``: OPEN MERGED CLOSED.
+    the merge gate asks for that pair. ``state``: OPEN MERGED CLOSED. ``author`` opened it,
+    ``pusher`` put ``head`` there. What is not ``trusted`` is built only with an ``Approval``.
+    ``asked`` counts how often somebody asked for this pair to be judged anew. ``merge_commit`` is
+    what it became on main.
     """
 
     __tablename__ = "pull_requests"
@@ -73,12 +82,58 @@ class PullRequest(Base):
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
     plan: Mapped[dict[str, Any]] = mapped_column(default=dict)
     build_state: Mapped[str] = mapped_column(String(20), default="")
+    pusher: Mapped[str] = mapped_column(String(200), default="")
+    merge_commit: Mapped[str] = mapped_column(String(40), default="")
+    draft: Mapped[bool] = mapped_column(default=False)
+    trusted: Mapped[bool] = mapped_column(default=True)
+    asked: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     __table_args__ = (
         UniqueConstraint("repository", "number"),
+        Index("ix_pull_requests_merge", "repository", "merge_commit"),
         Index("ix_pull_requests_branch", "repository", "branch", "state"),
         Index("ix_pull_requests_head", "repository", "head"),
     )
+
+
+class Approval(Base):
+    """A maintainer wants this very commit to be built; another head voids it. No sites: all."""
+
+    __tablename__ = "approvals"
+    repository: Mapped[str] = mapped_column(String(100), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    head: Mapped[str] = mapped_column(String(40), primary_key=True)
+    by: Mapped[str] = mapped_column(String(200), primary_key=True)
+    sites: Mapped[list[Any]] = mapped_column(default=list)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class CommandRecord(Base):
+    """A command that somebody wrote on a pull request. ``state``: RECEIVED DONE REFUSED.
+
+    ``remark`` is the forge's id of what was written, so that it is taken up once; ``answer`` is
+    what the person is told.
+    """
+
+    __tablename__ = "commands"
+    repository: Mapped[str] = mapped_column(String(100), primary_key=True)
+    remark: Mapped[str] = mapped_column(String(60), primary_key=True)
+    number: Mapped[int]
+    by: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20), default="RECEIVED")
+    answer: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (Index("ix_commands_pull", "repository", "number"),)
+
+
+class ForgeMark(Base):
+    """How far a list of a forge (``remarks``, ``missed``) was read; the forge made ``value``."""
+
+    __tablename__ = "forge_marks"
+    repository: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text, default="")
 
 
 class Build(Base):

@@ -21,7 +21,7 @@ from ci.errors import EntryError, SettingsError
 from ci.site import Site
 
 MANIFEST = "manifest.json"
-_WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # + after the name of a registry
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from builder.store import Image
 from builder.supply.signers import read_signers_file
 from ci.site import Site
@@ -13,7 +15,9 @@ from hooks.db import Database
 from hooks.db.tables import Deployment
 from hooks.deployments.deploy import deploy
 from hooks.deployments.plan import ImageFile, Release
+from hooks.dispatch.comment import Deployed
 from hooks.journal import Journal
+from hooks.registries import Registries
 from hooks.sites.connections import Connections
 
 
@@ -21,10 +25,15 @@ class Deployments:
     """Rows of deployments over the database, effects over the sites."""
 
     def __init__(
-        self, database: Database, journal: Journal, connections: Connections, signers: Path
+        self,
+        database: Database,
+        journal: Journal,
+        connections: Connections,
+        signers: Path,
+        registries: Registries,
     ) -> None:
         self._database, self._journal, self._connections = database, journal, connections
-        self._signers = signers
+        self._signers, self._registries = signers, registries
 
     def wanted(self, workflow: str, site: str, commit: str, content: str) -> bool:
         """Record what main wants at a site; whether anything has to be done for it."""
@@ -79,12 +88,31 @@ class Deployments:
         text = f"{deployment['commit'][:10]} is in place on {site.name}"
         self._journal.write(subject, f"active:{deployment['commit']}", text)
 
-    def mark(self, deployment: Mapping[str, Any], state: str, message: str) -> None:
-        """Record how far it is, unless main wants something else by now."""
+    def mark(self, deployment: Mapping[str, Any], state: str, message: str) -> bool:
+        """Record how far it is, unless main wants something else by now; whether that is news."""
         with self._database.session() as session:
             row = session.get_one(Deployment, deployment["id"])
-            if row.commit == deployment["commit"]:
-                row.state, row.message = state, message
+            if row.commit != deployment["commit"]:
+                return False
+            before, row.state, row.message = row.state, state, message
+            return before != state
+
+    def get(self, id: str) -> Deployment | None:  # noqa: A002
+        """The record of a workflow at a site."""
+        with self._database.session() as session:
+            return session.get(Deployment, id)
+
+    def by_commit(self, repository: str, commit: str) -> list[Deployed]:
+        """How far those are that a commit of main of these workflows wants."""
+        query = select(Deployment).where(Deployment.commit == commit).order_by(Deployment.id)
+        with self._database.session() as session:
+            rows = list(session.scalars(query))
+        named = [(*self._registries.split(row.workflow), row) for row in rows]
+        return [
+            Deployed(workflow, row.site, row.state, row.message)
+            for pair, workflow, row in named
+            if pair.workflows == repository
+        ]
 
 
 def _image_file(image: Image) -> ImageFile:

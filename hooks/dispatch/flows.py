@@ -16,11 +16,17 @@ PULL_REQUEST, MERGE, DEPLOYMENT = "pull-request", "merge", "deployment"
 class Effects(Protocol):
     """What dispatch does to the world. All values are JSON."""
 
-    def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
-        """Validate and plan a pull request, and report; ``{"builds": […]}`` if it may build."""
+    def announce(self, pull: dict[str, Any]) -> None:
+        """Say that a pull request is being validated."""
 
-    def plan_main(self, commit: str) -> dict[str, Any]:
-        """What main at this commit needs: ``{"builds": […], "deployments": […]}``."""
+    def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Validate and plan a pull request; ``{"builds": […]}`` are those that may begin."""
+
+    def tell(self, pull: dict[str, Any]) -> None:
+        """Say on the forge what is recorded of a pull request."""
+
+    def plan_main(self, merge: dict[str, Any]) -> dict[str, Any]:
+        """What main of a registry needs: ``{"builds": […], "deployments": […]}``."""
 
     def await_adopted(self, flow: str) -> None:
         """Wait for the builds of the pull request that a merge took over."""
@@ -32,10 +38,10 @@ class Effects(Protocol):
         """Wait for their ends; each gets what became of it, ``error`` if it failed."""
 
     def show_builds(self, pull: dict[str, Any], asked: list[dict[str, Any]]) -> None:
-        """Say on the pull request where its builds can be followed."""
+        """Record what is being built for a pull request."""
 
     def report_builds(self, pull: dict[str, Any], results: list[dict[str, Any]]) -> None:
-        """Say on the pull request what became of its builds."""
+        """Record what became of its builds."""
 
     def deploy(self, deployment: dict[str, Any]) -> None:
         """Put a workflow version in place on a site."""
@@ -46,21 +52,28 @@ class Effects(Protocol):
     def deployment_failed(self, deployment: dict[str, Any], reason: str) -> None:
         """Record that it cannot be deployed."""
 
+    def tell_deployment(self, deployment: dict[str, Any]) -> None:
+        """Say on the forge how far a workflow is at a site."""
+
 
 def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None:
     """Judge a pull request; then build the images of its steps, apart from those of main."""
+    flow.step("announce", effects.announce, pull)
     judged = flow.step("judge", effects.judge, pull)
+    flow.step("tell-verdict", effects.tell, pull)
     if judged["builds"]:
         asked = flow.step("ask-builds", effects.ask_builds, flow.id, judged["builds"])
         flow.step("show-builds", effects.show_builds, pull, asked)
+        flow.step("tell-builds", effects.tell, pull)
         results = flow.step("await-builds", effects.await_builds, asked)
         flow.step("report-builds", effects.report_builds, pull, results)
+        flow.step("tell-results", effects.tell, pull)
 
 
 def run_merge(effects: Effects, flow: Flow, payload: dict[str, Any]) -> None:
     """Bring the sites in line with main: build what is missing, then deploy, site by site."""
     flow.step("await-adopted", effects.await_adopted, flow.id)
-    plan = flow.step("plan", effects.plan_main, payload["commit"])
+    plan = flow.step("plan", effects.plan_main, payload)
     asked = flow.step("ask-builds", effects.ask_builds, flow.id, plan["builds"])
     results = flow.step("await-builds", effects.await_builds, asked)
     for deployment in plan["deployments"]:
@@ -73,6 +86,7 @@ def run_merge(effects: Effects, flow: Flow, payload: dict[str, Any]) -> None:
             reason = f"an image could not be built: {error}"
             name = f"no-image:{deployment['id']}"
             flow.step(name, effects.deployment_failed, deployment, reason)
+            flow.step(f"tell:{deployment['id']}", effects.tell_deployment, deployment)
         else:
             flow.start_child(DEPLOYMENT, deployment, id=f"{flow.id}:{deployment['id']}")
 
@@ -87,3 +101,4 @@ def run_deployment(effects: Effects, flow: Flow, deployment: dict[str, Any]) -> 
         flow.step("deploy", effects.deploy, deployment, waiting=waiting)
     except WaasError as error:
         flow.step("failed", effects.deployment_failed, deployment, str(error))
+    flow.step("tell", effects.tell_deployment, deployment)

@@ -1,16 +1,29 @@
-"""From an event to tasks: what a push means, given what the forge says now."""
+"""From an event to tasks: what it means, given what the forge says now.
+
+Nothing is done because an event says so. An event, and the reconciler without one, make the
+record of a repository's pull requests and of its main what the forge says, and start the flows
+for what changed; so lost, doubled, late and forged events all come to the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hooks.config import WORKFLOWS
+from hooks.db.tables import PullRequest
 from hooks.dispatch.flows import MERGE, PULL_REQUEST
-from hooks.dispatch.pulls import OPEN, PENDING, PullRequests
-from hooks.forges.seams import Forge, Status
+from hooks.dispatch.pulls import OPEN, PENDING, PullRequests, Pushed
+from hooks.forges.marks import Mains, Marks
+from hooks.forges.seams import Forge, Proposal
+from hooks.registries import Registries, scope_of
 
 BRANCHES = "refs/heads/"
+LOOKED_AT = ("push", "create", "delete", "pull_request")
+RERUN = ("check_run", "check_suite")
+REMARKS = "issue_comment"
 
 
 class Starter(Protocol):
@@ -30,76 +43,151 @@ class Wanted(Protocol):
         """A merge's flow wants what goes on for the pull request of the commit that is merged."""
 
 
+class Listener(Protocol):
+    """Who takes up what people write on pull requests."""
+
+    def listen(self, repository: str) -> None:
+        """Take up what was written since the last time."""
+
+
+@dataclass(frozen=True)
 class Dispatcher:
     """Brings pull requests and main in line with what the forges say."""
 
-    def __init__(
-        self, forges: Mapping[str, Forge], pulls: PullRequests, engine: Starter, builds: Wanted
-    ) -> None:
-        self._forges, self._pulls, self._engine, self._builds = forges, pulls, engine, builds
+    forges: Mapping[str, Forge]
+    registries: Registries
+    pulls: PullRequests
+    marks: Marks
+    engine: Starter
+    builds: Wanted
+    listener: Listener
+    # two looks at one repository must not overtake each other
+    _locks: dict[str, threading.RLock] = field(default_factory=lambda: defaultdict(threading.RLock))
 
     def handle(self, repository: str, event: dict[str, Any]) -> str:
-        """Look at the ref that an event names; the reason if there is nothing to do."""
-        if repository not in self._forges:
-            return f"no repository {repository!r} here"
+        """Look at what an event is about; the reason if there is nothing to do."""
+        if repository not in self.forges:
+            return f"no repository {str(event.get('unknown') or repository)!r} here"
+        kind = str(event.get("event", "push"))
+        if kind == REMARKS:
+            self.listener.listen(repository)
+            return ""
+        if kind in RERUN:
+            return self._judge_again(repository, event)
+        if kind not in LOOKED_AT:
+            return f"nothing is to be done for {kind!r}"
         ref = str(event.get("ref", ""))
-        if not ref.startswith(BRANCHES):
+        if kind == "push" and not ref.startswith(BRANCHES):
             return f"{ref or 'no ref'}: only branches are looked at"
-        branch = ref.removeprefix(BRANCHES)
-        heads = self._forges[repository].heads()
-        if "main" not in heads:
-            return "the repository has no main branch yet"
-        if branch == "main":
-            self._main(repository, heads)
-        elif branch in heads:
-            self._branch(repository, branch, heads, str(event.get("pusher", "")))
-        else:
-            self._ended(repository, self._pulls.closed(repository, branch))
+        pushed = Pushed(
+            branch=ref.removeprefix(BRANCHES),
+            head=str(event.get("new", "")),
+            by=str(event.get("pusher", "")),
+            options=event.get("options") if isinstance(event.get("options"), dict) else {},
+        )
+        return self.align(repository, pushed)
+
+    def reconcile(self, repository: str) -> None:
+        """Look at a repository as if everything in it had just been pushed, and at what people
+        wrote; let go of builds that a kill kept from being let go of.
+        """
+        self.align(repository)
+        self.listener.listen(repository)
+        for pull in self.pulls.merged_lately(repository):
+            self.builds.unwanted(f"{repository}:{pull.number}")
+
+    def align(self, repository: str, pushed: Pushed | None = None) -> str:
+        """Make our record what the forge says now; the reason if there is nothing to be done."""
+        with self._locks[repository]:
+            now = self.forges[repository].look()
+            if not now.main:
+                return "the repository has no main branch yet"
+            Mains(self.forges, self.marks).saw(repository, now.main)
+            rows = self.pulls.of(repository, OPEN)
+            there = {_same(p): p for p in now.proposals}
+            for row in rows:
+                if row.number not in there and row.branch not in there:
+                    self._end(row)
+            self._merge(repository)
+            known = {row.number: row for row in rows} | {row.branch: row for row in rows}
+            for proposal in now.proposals:
+                self._see(repository, proposal, now.main, known.get(_same(proposal)), pushed)
         return ""
 
-    def reconcile(self) -> None:
-        """Look at every ref of every forge, as if each had just been pushed."""
-        for repository, forge in self._forges.items():
-            heads = forge.heads()
-            for pull in self._pulls.of(repository, OPEN):
-                if pull.branch not in heads:
-                    self._ended(repository, self._pulls.closed(repository, pull.branch))
-            for branch in heads:
-                self.handle(repository, {"ref": f"{BRANCHES}{branch}"})
+    def _see(
+        self,
+        repository: str,
+        proposal: Proposal,
+        main: str,
+        row: PullRequest | None,
+        pushed: Pushed | None,
+    ) -> None:
+        if row is None or _is_news(row, proposal, main, pushed):
+            row = self.pulls.seen(repository, proposal, main, pushed)
+        if row.verdict == PENDING:
+            self.judge(row)
 
-    def _ended(self, repository: str, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self._builds.unwanted(f"{repository}:{number}")
-
-    def _main(self, repository: str, heads: Mapping[str, str]) -> None:
-        # what the sites should have depends on both repositories, so each pair is a merge
-        mains = {name: forge.heads().get("main", "") for name, forge in self._forges.items()}
-        flow = "merge:" + ":".join(mains[name][:20] for name in sorted(mains))
-        ended = self._pulls.merged(repository, heads["main"])
-        if repository == WORKFLOWS:
-            for number in ended:
-                self._builds.adopt(f"pull-{number}", heads["main"], flow)
-        self._ended(repository, ended)
-        self._engine.start(MERGE, {"commit": mains[WORKFLOWS]}, id=flow)
-        for pull in self._pulls.of(repository, OPEN):  # judged against an older main
-            if pull.branch in heads:
-                self._branch(repository, pull.branch, heads, pull.author)
-
-    def _branch(self, repository: str, branch: str, heads: Mapping[str, str], pusher: str) -> None:
-        base, head = heads["main"], heads[branch]
-        if base == head and not any(p.branch == branch for p in self._pulls.of(repository, OPEN)):
-            return  # a merged branch that still lies about
-        pull = self._pulls.seen(repository, branch, base, head, pusher)
-        forge = self._forges[repository]
-        if pull.verdict == PENDING:
-            forge.set_status(Status(head, base, PENDING, "being validated", pull.number))
+    def judge(self, pull: PullRequest) -> None:
+        """Have a pull request judged as it is recorded; once, however often this is called."""
+        name = f"{pull.repository}:{pull.number}"
+        self.builds.unwanted(name, before=pull.revision)
         payload = {
-            "repository": repository,
+            "repository": pull.repository,
             "id": pull.id,
             "number": pull.number,
-            "base": base,
-            "head": head,
+            "base": pull.base,
+            "head": pull.head,
         }
-        self._builds.unwanted(f"{repository}:{pull.number}", before=pull.revision)
-        name = f"pull:{repository}:{pull.number}:{pull.revision}"
-        self._engine.start(PULL_REQUEST, payload, id=name)
+        self.engine.start(PULL_REQUEST, payload, id=f"pull:{name}:{pull.revision}")
+
+    def _judge_again(self, repository: str, event: dict[str, Any]) -> str:
+        if event.get("action") != "rerequested":
+            return "only a request to run it again matters"
+        numbers = event.get("numbers") or []
+        found = [self.pulls.numbered(repository, int(number)) for number in numbers]
+        rows = [row for row in found if row is not None and row.state == OPEN]
+        for row in rows:
+            self.judge(self.pulls.judge_again(row.id))
+        return "" if rows else "no open pull request is named"
+
+    def _end(self, row: PullRequest) -> None:
+        """A pull request is not open any more; a merge takes over what is being built for it."""
+        ending = self.forges[row.repository].ending(row.number, row.head)
+        if ending is None:
+            return
+        if ending.merged:
+            for pair in self.registries.with_workflows(row.repository):
+                self.builds.adopt(scope_of(pair, row.number), row.head, self._merge_of(pair.name))
+        self.pulls.ended(row.id, ending)
+        self.builds.unwanted(f"{row.repository}:{row.number}")
+
+    def _merge(self, repository: str) -> None:
+        """What the sites should have depends on both repositories, so each pair is a merge."""
+        for pair in self.registries.using(repository):
+            flow = self._merge_of(pair.name)
+            if self.marks.get(repository, f"merge:{pair.name}") == flow:
+                continue
+            commit = Mains(self.forges, self.marks).of(pair.workflows)
+            if commit:
+                self.engine.start(MERGE, {"registry": pair.name, "commit": commit}, id=flow)
+                self.marks.put(repository, f"merge:{pair.name}", flow)
+
+    def _merge_of(self, registry: str) -> str:
+        pair, mains = self.registries.named(registry), Mains(self.forges, self.marks)
+        heads = [mains.of(name)[:20] for name in (pair.workflows, pair.software)]
+        return ":".join(["merge", registry, *heads])
+
+
+def _same(proposal: Proposal) -> int | str:
+    """What stays the same of a pull request: its number, else its branch."""
+    return proposal.number or proposal.branch
+
+
+def _is_news(row: PullRequest, proposal: Proposal, main: str, pushed: Pushed | None) -> bool:
+    if (row.base, row.head, row.trusted) != (main, proposal.head, proposal.trusted):
+        return True
+    if proposal.number:
+        return (row.branch, row.draft) != (proposal.branch, proposal.draft) or (
+            bool(proposal.title) and row.title != proposal.title
+        )
+    return pushed is not None and pushed.about(proposal)

@@ -1,80 +1,121 @@
-"""Pull requests of bare repositories: a branch, its number, and what was said of its head."""
+"""The record of pull requests: what the forge last said of each, and what was said of its head."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
 from hooks.db import Database
 from hooks.db.tables import PullRequest
+from hooks.forges.seams import Ending, Proposal
 
 OPEN, MERGED, CLOSED = "OPEN", "MERGED", "CLOSED"
 PENDING, PASSED, FAILED = "PENDING", "PASSED", "FAILED"
+LONGEST_TITLE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Who put a commit on a branch, and what was said with the push (``title``, ``draft``)."""
+
+    branch: str = ""
+    head: str = ""
+    by: str = ""
+    options: Mapping[str, Any] | None = None
+
+    def about(self, proposal: Proposal) -> bool:
+        """Whether it speaks of the proposal as it is now."""
+        return (self.branch, self.head) == (proposal.branch, proposal.head)
 
 
 class PullRequests:
-    """The record of them; branches are brought in line with what the forge says."""
+    """Rows, brought in line with what the forge says."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def seen(self, repository: str, branch: str, base: str, head: str, author: str) -> PullRequest:
-        """A branch is at ``head`` while main is at ``base``: open, renew or keep its record.
+    def seen(
+        self, repository: str, proposal: Proposal, base: str, pushed: Pushed | None = None
+    ) -> PullRequest:
+        """The forge has this proposal while main is at ``base``: open, renew or keep its record.
 
         The reconciler may see a branch before the delivery that says who pushed it; what it could
         not allow for want of a name is looked at again once there is one.
         """
+        told = pushed if pushed is not None and pushed.about(proposal) else Pushed()
         with self._database.session() as session:
-            found = _open(repository).where(PullRequest.branch == branch)
-            pull: PullRequest | None = session.scalar(found)
+            pull = self._row(session, repository, proposal)
             if pull is None:
-                last = session.scalar(
-                    select(func.max(PullRequest.number)).where(PullRequest.repository == repository)
-                )
-                pull = PullRequest(
-                    repository=repository,
-                    number=(last or 0) + 1,
-                    branch=branch,
-                    title=branch.replace("-", " ").replace("_", " "),
-                    author=author,
-                    base="",
-                    head=head,
-                    revision=0,
-                )
-                session.add(pull)
-            named = bool(author) and not pull.author
-            pull.author = pull.author or author
-            if named or (pull.base, pull.head) != (base, head):
-                pull.base, pull.head, pull.verdict = base, head, PENDING
+                pull = self._new(session, repository, proposal)
+            moved = (pull.base, pull.head) != (base, proposal.head)
+            by = told.by or proposal.pusher
+            if pull.head != proposal.head or not pull.pusher:
+                moved = moved or (bool(by) and by != pull.pusher)
+                pull.pusher = by
+            pull.author = pull.author or proposal.author or by
+            pull.state, pull.branch = OPEN, proposal.branch
+            pull.trusted = proposal.trusted
+            _describe(pull, proposal, told.options or {})
+            if moved:
+                pull.base, pull.head, pull.verdict = base, proposal.head, PENDING
                 pull.revision += 1
                 pull.report, pull.plan, pull.build_state = {}, {}, ""
             return pull
 
-    def judged(self, number: int, pair: tuple[str, str], values: dict[str, Any]) -> bool:
+    def _row(self, session: Session, repository: str, proposal: Proposal) -> PullRequest | None:
+        query = select(PullRequest).where(PullRequest.repository == repository)
+        if proposal.number:  # it may be reopened
+            query = query.where(PullRequest.number == proposal.number)
+        else:
+            query = query.where(PullRequest.branch == proposal.branch, PullRequest.state == OPEN)
+        return session.scalars(query).first()
+
+    def _new(self, session: Session, repository: str, proposal: Proposal) -> PullRequest:
+        query = select(func.max(PullRequest.number)).where(PullRequest.repository == repository)
+        number = proposal.number or (session.scalar(query) or 0) + 1
+        pull = PullRequest(
+            repository=repository,
+            number=number,
+            branch=proposal.branch,
+            title=proposal.title or proposal.branch.replace("-", " ").replace("_", " "),
+            author="",
+            pusher="",
+            base="",
+            head="",
+            revision=0,
+        )
+        session.add(pull)
+        return pull
+
+    def judge_again(self, id: int) -> PullRequest:  # noqa: A002
+        """Somebody asked: the pair is judged (and built, if it may be) once more."""
+        with self._database.session() as session:
+            pull = session.get_one(PullRequest, id)
+            pull.verdict = PENDING
+            pull.revision += 1
+            pull.asked += 1
+            return pull
+
+    def judged(self, id: int, pair: tuple[str, str], values: dict[str, Any]) -> bool:  # noqa: A002
         """Record what was found of (base, head); False if the pull request has moved on."""
         with self._database.session() as session:
-            pull = session.get_one(PullRequest, number)
+            pull = session.get_one(PullRequest, id)
             if (pull.base, pull.head) != pair:
                 return False
             for name, value in values.items():
                 setattr(pull, name, value)
             return True
 
-    def merged(self, repository: str, commit: str) -> list[int]:
-        """Main is at this commit: the pull requests with that head are merged; their numbers."""
-        return self._end(_open(repository).where(PullRequest.head == commit), MERGED)
-
-    def closed(self, repository: str, branch: str) -> list[int]:
-        """The branch is gone, and its pull request is closed; their numbers."""
-        return self._end(_open(repository).where(PullRequest.branch == branch), CLOSED)
-
-    def _end(self, query: Any, state: str) -> list[int]:
+    def ended(self, id: int, ending: Ending) -> None:  # noqa: A002
+        """It is not open any more."""
         with self._database.session() as session:
-            found = list(session.scalars(query))
-            for pull in found:
-                pull.state = state
-            return [pull.number for pull in found]
+            pull = session.get_one(PullRequest, id)
+            pull.state = MERGED if ending.merged else CLOSED
+            pull.merge_commit = ending.commit
 
     def of(self, repository: str, state: str = OPEN) -> list[PullRequest]:
         """Those in a state, oldest first."""
@@ -89,20 +130,39 @@ class PullRequests:
         with self._database.session() as session:
             return session.get_one(PullRequest, id)
 
-    def author(self, id: int) -> str:  # noqa: A002
-        """Who pushed it."""
-        return self.get(id).author
-
-    def scopes_of(self, repository: str, commit: str) -> list[str]:
-        """Image scopes of the pull requests whose head is this commit."""
-        query = select(PullRequest.number).where(
-            PullRequest.repository == repository, PullRequest.head == commit
+    def numbered(self, repository: str, number: int) -> PullRequest | None:
+        """One, by its number."""
+        query = select(PullRequest).where(
+            PullRequest.repository == repository, PullRequest.number == number
         )
         with self._database.session() as session:
-            return [f"pull-{number}" for number in session.scalars(query)]
+            return session.scalar(query)
+
+    def merged_as(self, repository: str, commit: str) -> list[int]:
+        """Numbers of the pull requests that became this commit of main."""
+        query = select(PullRequest.number).where(
+            PullRequest.repository == repository,
+            PullRequest.state == MERGED,
+            or_(PullRequest.merge_commit == commit, PullRequest.head == commit),
+        )
+        with self._database.session() as session:
+            return list(session.scalars(query))
+
+    def merged_lately(self, repository: str, limit: int = 50) -> list[PullRequest]:
+        """The pull requests that were merged last, newest first."""
+        query = select(PullRequest).where(
+            PullRequest.repository == repository, PullRequest.state == MERGED
+        )
+        with self._database.session() as session:
+            return list(session.scalars(query.order_by(PullRequest.updated_at.desc()).limit(limit)))
 
 
-def _open(repository: str) -> Any:
-    return select(PullRequest).where(
-        PullRequest.repository == repository, PullRequest.state == OPEN
-    )
+def _describe(pull: PullRequest, proposal: Proposal, options: Mapping[str, Any]) -> None:
+    """Title and draft: as the forge says, else as was said with a push."""
+    title = proposal.title or str(options.get("title", ""))
+    if title:
+        pull.title = "".join(c if c.isprintable() else " " for c in title)[:LONGEST_TITLE]
+    if proposal.number:
+        pull.draft = proposal.draft
+    elif "draft" in options:
+        pull.draft = bool(options["draft"])

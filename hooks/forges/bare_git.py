@@ -10,16 +10,25 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from git import Actor, Repo
 
 from ci.errors import SettingsError
+from ci.git.refs import move_ref, read_ref
 from ci.git.store import GitStore
 from hooks.forges.mailbox import Mailbox
-from hooks.forges.seams import Status
+from hooks.forges.seams import (
+    VERDICT,
+    Comment,
+    DeploymentNotice,
+    Ending,
+    Proposal,
+    Remark,
+    Snapshot,
+    Status,
+)
 
 SERVICE = Actor("hpcwaas", "hpcwaas@localhost")
 CONFIG = {
@@ -48,25 +57,55 @@ class BareGitForge:
         self._store = GitStore(repository)
         self.mailbox = Mailbox(repository)
 
-    def heads(self) -> Mapping[str, str]:
-        """Each branch and the commit it is at, now."""
-        return self._store.heads()
+    def look(self) -> Snapshot:
+        """Main, and each branch with a commit that main lacks: those are the pull requests."""
+        main = self._store.heads().get("main", "")
+        if not main:
+            return Snapshot("")
+        ahead = self._store.heads(not_in=main)
+        return Snapshot(main, tuple(Proposal(name, head) for name, head in sorted(ahead.items())))
 
     def fetch(self, commit: str) -> GitStore:  # noqa: ARG002 all commits are here already
         """The repository itself."""
         return self._store
 
-    def set_status(self, status: Status) -> None:
-        """Leave the status where the hooks look."""
-        self.mailbox.write_status(status.head, asdict(status))
-
-    def upsert_comment(self, pull: int, text: str) -> None:
-        """Leave the report where the hooks look."""
-        self.mailbox.write_comment(pull, text)
+    def ending(self, number: int, head: str) -> Ending | None:  # noqa: ARG002
+        """Merged if main has its head, since main only moves forward to validated commits."""
+        main = self._store.heads().get("main", "")
+        merged = bool(main) and self._store.is_ancestor(head, main)
+        return Ending(merged, head if merged else "")
 
     def may(self, user: str, right: str) -> bool:  # noqa: ARG002
         """Whoever could push may build and merge."""
         return bool(user)
+
+    def remarks(self, since: str) -> tuple[Sequence[Remark], str]:
+        """None: people talk on our own page, which acts at once."""
+        return (), since
+
+    def show(self, status: Status) -> None:
+        """Leave the verdict where the hooks look, and the commit at ``refs/pull/<n>/head``.
+
+        All else is on our own page.
+        """
+        if status.name == VERDICT:
+            ref = f"refs/pull/{status.pull}/head"
+            move_ref(self._store.git_dir, ref, status.head, read_ref(self._store.git_dir, ref))
+            told = ("head", "base", "state", "summary", "pull")
+            self.mailbox.write_status(status.head, {n: getattr(status, n) for n in told})
+
+    def upsert_comment(self, pull: int, comment: Comment) -> None:
+        """Leave the report where the hooks look."""
+        self.mailbox.write_comment(pull, comment.text)
+
+    def label(self, pull: int, state: str) -> None:
+        """Nothing: our own page shows it."""
+
+    def show_deployment(self, notice: DeploymentNotice) -> None:
+        """Nothing: our own page shows it."""
+
+    def answer(self, remark: str, pull: int, *, accepted: bool) -> None:
+        """Nothing: our own page shows it."""
 
 
 def create(repository: Path, seed: Path, *, without: Iterable[str] = ()) -> None:

@@ -22,7 +22,6 @@ from builder.store import MAIN, Image, ImageStore
 from ci.errors import EntryError, SettingsError
 from hooks.builds.records import CANCELLED, FAILED, FINISHED
 from hooks.builds.spec import Asker, BuildSpec
-from hooks.config import SOFTWARE, WORKFLOWS
 from hooks.db.tables import Build
 from hooks.errors import ConflictError, NotFoundError
 from hooks.web.auth import caller, given_token, requires_token
@@ -67,11 +66,13 @@ def build() -> Response:
             "this service has no registry to push images to",
             hint="leave `push` out and download the image when it is FINISHED",
         )
+    requests = _app().builds.requests
+    pair, _folder = requests.registries.split(workflow)
     spec = BuildSpec(
         workflow=workflow,
         step=step,
-        commit=_commit(_text(body, "version", LATEST) or LATEST),
-        catalog_commit=_app().builds.requests.main_of(SOFTWARE),
+        commit=_commit(pair.workflows, _text(body, "version", LATEST) or LATEST),
+        catalog_commit=requests.mains.of(pair.software),
         target=target_from_machine(machine),
     )
     asker = Asker.user(caller().user)
@@ -151,15 +152,15 @@ def _message(row: Build) -> str | None:
     return row.message or None
 
 
-def _commit(version: str) -> str:
+def _commit(repository: str, version: str) -> str:
     """The commit of main's history that a version names; of anything else nothing is built."""
-    forge = _app().forges[WORKFLOWS]
-    head = forge.heads().get("main", "")
+    requests = _app().builds.requests
+    head = requests.mains.of(repository)
     if not head:
         raise EntryError("the workflow registry has no main branch yet")
     if version == LATEST:
         return str(head)
-    store = forge.fetch(head)
+    store = requests.forges[repository].fetch(head)
     commit: str = store.resolve(version)
     if not store.is_ancestor(commit, head):
         raise EntryError(

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hooks.wiring
+import hooks.image_service
 from builder.backends.seams import BuildContext, Built, LogLine
 from builder.build import ImageService
 from builder.process import CancelledError
@@ -92,6 +92,6 @@ def held_finish(self: BuildRecords, build: str, image: Any) -> bool:
 if __name__ == "__main__":
     from hooks.cli.main import waas
 
-    hooks.wiring.image_service = images  # type: ignore[assignment]
+    hooks.image_service.image_service = images  # type: ignore[assignment]
     BuildRecords.finish = held_finish  # type: ignore[method-assign]
     waas.main(["--config", CONFIG, "serve"], standalone_mode=False)

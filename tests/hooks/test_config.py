@@ -34,7 +34,16 @@ def test_another_database_is_taken_as_it_is(tmp_path):
         ("databse: x", "unknown setting 'databse'"),
         ("- a", "must be a mapping"),
         ("a: [", "cannot be read"),
-        ("repositories: {other: x}", "must name workflow-registry and software-catalog"),
+        ("repositories: {other: x}", "there is no repository 'workflow-registry'"),
+        ("repositories: {Other: x}", "repositories: Other: cannot be a name"),
+        ("repositories: {a: {github: x/y, connection: c}}", "there is no connection 'c'"),
+        ("repositories: {a: {gitub: x/y}}", "unknown key 'gitub' (did you mean 'github'?)"),
+        ("repositories: {a: 3}", "must be a folder, or a mapping"),
+        ("github: {c: {url: 'http://x'}}", "does not begin with https://"),
+        ("github: {c: {app: 3}}", "app and installation must both be numbers"),
+        ("github: {c: {app: true, installation: 1}}", "must both be numbers"),
+        ("registries: {main: {workflows: x, software: y}}", "there is no repository 'x'"),
+        ("url: ftp://x", "url: 'ftp://x' does not begin"),
         ("builder: {bakend: x}", "builder: unknown key 'bakend' (did you mean 'backend'?)"),
         ("builder: [a]", "builder: must be a mapping"),
         ("builder: {at_once: 0}", "builder: at_once: '0' is not a number of builds"),
@@ -78,3 +87,42 @@ builder:
     assert choice.registry.repository == "hpcwaas/images"
     assert choice.registry.credentials == Path("/etc/waas/registry")
     assert choice.environment == {"DOCKER_HOST": "unix:///run/docker.sock"}
+
+
+HOSTED = """
+repositories:
+  workflow-registry: git/workflow-registry.git
+  software-catalog: {github: lab/catalogue, connection: public}
+  bio: {github: lab/bio, connection: ours}
+registries:
+  main: {workflows: workflow-registry, software: software-catalog}
+  bio: {workflows: bio, software: software-catalog}
+github:
+  public: {app: 12, installation: 34}
+  ours: {url: "https://github.example.org/api/v3/"}
+"""
+
+
+def test_registries_may_lie_on_several_forges(tmp_path):
+    forges = load(written(tmp_path, HOSTED)).forges
+    assert list(forges.folders) == ["workflow-registry"]
+    public, ours = forges.hosted["software-catalog"], forges.hosted["bio"]
+    assert (public.slug, public.connection.app, public.connection.installation) == (
+        "lab/catalogue", 12, 34,
+    )  # fmt: skip
+    assert public.connection.credential == "github-public"
+    assert (ours.connection.url, ours.connection.app) == ("https://github.example.org/api/v3", 0)
+    assert forges.registries["bio"].software == "software-catalog"
+
+
+def test_one_repository_has_one_name(tmp_path):
+    text = HOSTED.replace("bio: {github: lab/bio, connection: ours}",
+                          "bio: {github: Lab/Catalogue, connection: public}")  # fmt: skip
+    with pytest.raises(SettingsError, match="has two names"):
+        load(written(tmp_path, text))
+
+
+def test_where_people_reach_the_service_may_be_elsewhere(tmp_path):
+    assert (
+        load(written(tmp_path, "url: https://waas.example.org/")).url == "https://waas.example.org"
+    )

@@ -85,7 +85,7 @@ def test_init_makes_a_home_and_again_changes_nothing(folder):
 
 def test_secrets_of_a_home_are_for_its_owner_alone(folder):
     assert (folder / "secrets").stat().st_mode & 0o777 == 0o700
-    assert (folder / "secrets" / "webhook").stat().st_mode & 0o777 == 0o600
+    assert all(p.stat().st_mode & 0o077 == 0 for p in (folder / "secrets").iterdir())
     assert (folder / "state" / "waas.db").stat().st_mode & 0o777 == 0o600
 
 

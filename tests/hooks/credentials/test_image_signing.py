@@ -9,7 +9,7 @@ import pytest
 from builder.supply.signature import new_key, parse_key, public_key, sign, verify
 from builder.supply.signers import PublicKey, read_signers_file
 from ci.errors import SettingsError
-from hooks import config, home, wiring
+from hooks import config, home, image_service
 from hooks.credentials.encrypted_file import EncryptedFiles
 from hooks.credentials.image_signing import NAME, ImageSigning
 
@@ -167,8 +167,8 @@ def test_a_home_comes_with_a_key_and_the_service_signs_with_the_newest(
     settings: config.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signing = home.image_signing(settings)
-    monkeypatch.setattr(wiring, "ImageService", lambda chosen, **_: chosen.signing_key)
-    key: Any = wiring.image_service(settings)
+    monkeypatch.setattr(image_service, "ImageService", lambda chosen, **_: chosen.signing_key)
+    key: Any = image_service.image_service(settings)
     assert key() == signing.read()
     made = signing.rotate()
     assert public_key(parse_key(key())) == made
@@ -177,7 +177,7 @@ def test_a_home_comes_with_a_key_and_the_service_signs_with_the_newest(
 def test_without_a_key_no_build_begins(settings: config.Settings) -> None:
     EncryptedFiles(settings.secrets).delete(NAME)
     with pytest.raises(SettingsError, match="no key to sign images with"):
-        wiring.image_service(settings)
+        image_service.image_service(settings)
     assert NAME not in EncryptedFiles(settings.secrets).list()
     home.make(settings.home)
-    assert wiring.image_service(settings)
+    assert image_service.image_service(settings)

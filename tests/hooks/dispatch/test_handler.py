@@ -5,22 +5,47 @@ import pytest
 from hooks.db import Database
 from hooks.dispatch.handler import Dispatcher
 from hooks.dispatch.pulls import PullRequests
-from hooks.forges.seams import Status
+from hooks.forge_choice import SOFTWARE
+from hooks.forges.marks import Marks
+from hooks.forges.seams import Ending, Proposal, Snapshot
+from hooks.registries import Registries
 
 REPO = "workflow-registry"
 MAIN, A, B, C = ("m" * 40, "a" * 40, "b" * 40, "c" * 40)
 
 
 class FakeForge:
+    """Bare git, as ``BareGitForge`` sees it: commits are letters, in ``merged`` those of main."""
+
     def __init__(self) -> None:
         self.branches = {"main": MAIN}
-        self.statuses: list[Status] = []
+        self.merged = {MAIN}
 
-    def heads(self):
-        return dict(self.branches)
+    def look(self):
+        main = self.branches.get("main", "")
+        open_ = [(b, c) for b, c in sorted(self.branches.items()) if c not in self.merged]
+        return Snapshot(main, tuple(Proposal(b, c) for b, c in open_ if b != "main"))
 
-    def set_status(self, status):
-        self.statuses.append(status)
+    def merge(self, commit):
+        self.merged.add(commit)
+        self.branches["main"] = commit
+
+    def ending(self, number, head):
+        return Ending(head in self.merged, head if head in self.merged else "")
+
+
+class FakeGitHub:
+    """Numbers are the forge's, and a merge is a commit of its own."""
+
+    def __init__(self) -> None:
+        self.main, self.open = MAIN, {}
+        self.endings: dict[int, Ending] = {}
+
+    def look(self):
+        return Snapshot(self.main, tuple(self.open.values()))
+
+    def ending(self, number, head):
+        return self.endings.get(number)
 
 
 class FakeEngine:
@@ -56,14 +81,36 @@ def builds():
 
 @pytest.fixture
 def parts(tmp_path, builds):
+    return made(tmp_path, builds, FakeForge())
+
+
+@pytest.fixture
+def hosted(tmp_path, builds):
+    return made(tmp_path, builds, FakeGitHub())
+
+
+def made(tmp_path, builds, forge):
     database = Database(f"sqlite:///{tmp_path}/waas.db")
     database.migrate()
-    forge, pulls, engine = FakeForge(), PullRequests(database), FakeEngine()
-    return forge, pulls, engine, Dispatcher({REPO: forge}, pulls, engine, builds)
+    pulls, engine, marks = PullRequests(database), FakeEngine(), Marks(database)
+    forges = {REPO: forge, SOFTWARE: FakeForge()}
+    listener = FakeListener()
+    registries = Registries.single()
+    dispatcher = Dispatcher(forges, registries, pulls, marks, engine, builds, listener)
+    return forge, pulls, engine, dispatcher
 
 
-def push(dispatcher, branch):
-    return dispatcher.handle(REPO, {"ref": f"refs/heads/{branch}", "pusher": "ada"})
+class FakeListener:
+    def __init__(self) -> None:
+        self.listened: list[str] = []
+
+    def listen(self, repository):
+        self.listened.append(repository)
+
+
+def push(dispatcher, branch, by="ada"):
+    new = dispatcher.forges[REPO].branches.get(branch, "0" * 40)
+    return dispatcher.handle(REPO, {"ref": f"refs/heads/{branch}", "new": new, "pusher": by})
 
 
 def test_a_branch_is_a_pull_request_with_a_number(parts):
@@ -75,19 +122,18 @@ def test_a_branch_is_a_pull_request_with_a_number(parts):
     assert pull.author == "ada"
     [payload] = engine.of("pull-request")
     assert (payload["base"], payload["head"]) == (MAIN, A)
-    assert forge.statuses[-1].state == "PENDING"
 
 
 def test_a_branch_that_was_seen_before_its_delivery_is_judged_again_for_its_pusher(parts):
     """The reconciler came first, after a crash: nobody's branch may not build."""
     forge, pulls, engine, dispatcher = parts
     forge.branches["topic"] = A
-    dispatcher.reconcile()
+    dispatcher.reconcile(REPO)
     [pull] = pulls.of(REPO)
-    assert pull.author == ""
+    assert (pull.author, pull.pusher) == ("", "")
     for _ in range(3):
         push(dispatcher, "topic")
-    dispatcher.reconcile()
+    dispatcher.reconcile(REPO)
     [pull] = pulls.of(REPO)
     assert (pull.number, pull.author, pull.revision) == (1, "ada", 2)
     assert len(engine.of("pull-request")) == 2
@@ -98,7 +144,7 @@ def test_the_same_push_told_many_times_is_judged_once(parts):
     forge.branches["topic"] = A
     for _ in range(5):
         push(dispatcher, "topic")
-    dispatcher.reconcile()
+    dispatcher.reconcile(REPO)
     assert len(engine.of("pull-request")) == 1
 
 
@@ -113,10 +159,10 @@ def test_a_branch_that_goes_back_to_an_earlier_commit_is_judged_again(parts):
 def test_what_was_never_told_is_found(parts):
     forge, pulls, engine, dispatcher = parts
     forge.branches |= {"one": A, "two": B}
-    dispatcher.reconcile()
+    dispatcher.reconcile(REPO)
     assert [p.branch for p in pulls.of(REPO)] == ["one", "two"]
     del forge.branches["one"]
-    dispatcher.reconcile()
+    dispatcher.reconcile(REPO)
     assert [p.branch for p in pulls.of(REPO)] == ["two"]
     assert len(engine.of("merge")) == 1
 
@@ -124,14 +170,14 @@ def test_what_was_never_told_is_found(parts):
 def test_a_merge_ends_its_pull_request_and_has_the_others_judged_anew(parts):
     forge, pulls, engine, dispatcher = parts
     forge.branches |= {"one": A, "two": B}
-    dispatcher.reconcile()
-    forge.branches["main"] = A
+    dispatcher.reconcile(REPO)
+    forge.merge(A)
     push(dispatcher, "main")
     assert [p.branch for p in pulls.of(REPO, "MERGED")] == ["one"]
     [other] = pulls.of(REPO)
     assert (other.branch, other.base, other.verdict) == ("two", A, "PENDING")
-    assert engine.of("merge")[-1] == {"commit": A}
-    dispatcher.reconcile()  # the merged branch still lies about: it is no new pull request
+    assert engine.of("merge")[-1] == {"registry": "main", "commit": A}
+    dispatcher.reconcile(REPO)  # the merged branch still lies about: it is no new pull request
     assert [p.branch for p in pulls.of(REPO)] == ["two"]
 
 
@@ -149,13 +195,17 @@ def test_a_deleted_branch_closes_its_pull_request(parts):
     ("repository", "event", "reason"),
     [
         ("other", {"ref": "refs/heads/x"}, "no repository 'other' here"),
+        ("", {"event": "push", "unknown": "a/b"}, "no repository 'a/b' here"),
+        (REPO, {"event": "ping"}, "nothing is to be done for 'ping'"),
+        (REPO, {"event": "check_run", "action": "created"}, "only a request to run it again"),
+        (REPO, {"event": "check_run", "action": "rerequested", "numbers": [7]}, "no open pull"),
         (REPO, {"ref": "refs/tags/v1"}, "refs/tags/v1: only branches are looked at"),
         (REPO, {}, "no ref: only branches are looked at"),
     ],
 )
 def test_what_means_nothing_here_is_ignored_with_a_reason(parts, repository, event, reason):
     *_, dispatcher = parts
-    assert dispatcher.handle(repository, event) == reason
+    assert dispatcher.handle(repository, event).startswith(reason)
 
 
 def test_a_verdict_on_a_head_that_is_gone_is_not_recorded(parts):
@@ -176,11 +226,121 @@ def test_a_push_a_merge_and_a_close_want_the_builds_of_before_no_longer(parts, b
         forge.branches |= {"one": head, "two": C}
         push(dispatcher, "one")
     push(dispatcher, "two")
-    assert builds.told[-2:] == [(f"{REPO}:1", 2), (f"{REPO}:2", 1)]
-    forge.branches["main"] = B
+    assert {(f"{REPO}:1", 2), (f"{REPO}:2", 1)} <= set(builds.told)
+    forge.merge(B)
     push(dispatcher, "main")
     assert (f"{REPO}:1", None) in builds.told
-    assert builds.adopted == [("pull-1", B, f"merge:{B[:20]}")]
+    assert builds.adopted == [("pull-1", B, f"merge:main:{B[:20]}:{MAIN[:20]}")]
     del forge.branches["two"]
     push(dispatcher, "two")
-    assert builds.told[-1] == (f"{REPO}:2", None)
+    assert (f"{REPO}:2", None) in builds.told
+
+
+def test_each_push_is_its_pushers_and_the_author_stays_the_first(parts):
+    forge, pulls, _, dispatcher = parts
+    forge.branches["topic"] = A
+    push(dispatcher, "topic", by="ada")
+    forge.branches["topic"] = B
+    push(dispatcher, "topic", by="eve")
+    [pull] = pulls.of(REPO)
+    assert (pull.author, pull.pusher) == ("ada", "eve")
+
+
+def test_an_older_push_is_not_taken_for_the_pusher_of_the_newest_commit(parts):
+    forge, pulls, _, dispatcher = parts
+    forge.branches["topic"] = B
+    dispatcher.handle(REPO, {"ref": "refs/heads/topic", "new": A, "pusher": "ada"})
+    assert pulls.of(REPO)[0].pusher == ""
+
+
+def test_title_and_draft_come_with_a_push(parts):
+    forge, pulls, _, dispatcher = parts
+    forge.branches["topic"] = A
+    event = {"ref": "refs/heads/topic", "new": A, "pusher": "ada"}
+    dispatcher.handle(REPO, event | {"options": {"title": "A\x1b[31m title", "draft": True}})
+    [pull] = pulls.of(REPO)
+    assert (pull.title, pull.draft) == ("A [31m title", True)
+
+
+def test_two_merges_seen_at_once_end_both_pull_requests(parts):
+    forge, pulls, _, dispatcher = parts
+    forge.branches |= {"one": A, "two": B}
+    dispatcher.reconcile(REPO)
+    forge.merge(A)
+    forge.merge(B)
+    push(dispatcher, "main")
+    assert [p.branch for p in pulls.of(REPO, "MERGED")] == ["one", "two"]
+
+
+def test_what_people_write_is_listened_to_when_told_and_when_not(parts):
+    *_, dispatcher = parts
+    assert dispatcher.handle(REPO, {"event": "issue_comment", "number": 1}) == ""
+    dispatcher.reconcile(REPO)
+    assert dispatcher.listener.listened == [REPO, REPO]
+
+
+def test_a_change_of_the_catalogue_is_a_merge_of_the_registry_too(parts):
+    _, _, engine, dispatcher = parts
+    dispatcher.reconcile(REPO)
+    dispatcher.forges[SOFTWARE].merge(B)
+    dispatcher.reconcile(SOFTWARE)
+    assert len(engine.of("merge")) == 2
+    assert engine.of("merge")[-1] == {"registry": "main", "commit": MAIN}
+
+
+def test_on_github_the_number_and_the_merge_commit_are_the_forges(hosted, builds):
+    forge, pulls, _, dispatcher = hosted
+    forge.open[12] = Proposal("ada:topic", A, 12, "Add x", "ada", "ada", trusted=False)
+    dispatcher.handle(REPO, {"event": "pull_request", "number": 12})
+    [pull] = pulls.of(REPO)
+    assert (pull.number, pull.title, pull.author, pull.trusted) == (12, "Add x", "ada", False)
+    del forge.open[12]
+    forge.main, forge.endings[12] = C, Ending(True, C)
+    dispatcher.handle(REPO, {"event": "push", "ref": "refs/heads/main"})
+    [pull] = pulls.of(REPO, "MERGED")
+    assert (pull.number, pull.merge_commit) == (12, C)
+    assert builds.adopted == [("pull-12", A, f"merge:main:{C[:20]}:{MAIN[:20]}")]
+    assert pulls.merged_as(REPO, C) == [12]
+
+
+def test_a_reopened_pull_request_keeps_its_number(hosted):
+    forge, pulls, _, dispatcher = hosted
+    proposal = forge.open[3] = Proposal("topic", A, 3, "T", "ada", "ada")
+    dispatcher.reconcile(REPO)
+    del forge.open[3]
+    forge.endings[3] = Ending(False)
+    dispatcher.reconcile(REPO)
+    assert pulls.of(REPO) == []
+    forge.open[3] = proposal
+    dispatcher.reconcile(REPO)
+    assert [p.number for p in pulls.of(REPO)] == [3]
+
+
+def test_one_that_the_forge_lists_late_is_not_ended(hosted):
+    """The list lags behind: the pull request itself says that it is open."""
+    forge, pulls, _, dispatcher = hosted
+    forge.open[3] = Proposal("topic", A, 3, "T", "ada", "ada")
+    dispatcher.reconcile(REPO)
+    del forge.open[3]
+    dispatcher.reconcile(REPO)
+    assert [p.number for p in pulls.of(REPO)] == [3]
+
+
+def test_a_check_that_is_asked_for_again_is_made_again(hosted):
+    forge, _, engine, dispatcher = hosted
+    forge.open[3] = Proposal("topic", A, 3, "T", "ada", "ada")
+    dispatcher.reconcile(REPO)
+    event = {"event": "check_run", "action": "rerequested", "numbers": [3]}
+    assert dispatcher.handle(REPO, event) == ""
+    assert len(engine.of("pull-request")) == 2
+
+
+def test_what_did_not_change_costs_no_flow(hosted):
+    forge, pulls, engine, dispatcher = hosted
+    for n in range(1, 6):
+        forge.open[n] = Proposal(f"t{n}", A, n, "T", "ada", "ada")
+    dispatcher.reconcile(REPO)
+    for pull in pulls.of(REPO):
+        pulls.judged(pull.id, (MAIN, A), {"verdict": "PASSED"})
+    engine.start = None  # would fail
+    dispatcher.reconcile(REPO)

@@ -1,7 +1,5 @@
 """The builds of a pull request: asked for in its name, told on it, and let go with it."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from ci.errors import EntryError
@@ -13,7 +11,10 @@ from hooks.builds.spec import BuildSpec
 from hooks.db import Database
 from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.pulls import PullRequests
+from hooks.dispatch.telling import Telling
+from hooks.forges.seams import Ending, Proposal
 from hooks.journal import Journal
+from hooks.registries import Registries
 
 REPO, ASKER = "workflow-registry", "pull:workflow-registry:1:1"
 MAIN, HEAD = "m" * 40, "a" * 40
@@ -32,6 +33,20 @@ def row(image):
     return image | more | {"id": f"{image['step']}@{image['site']}", "target": target}
 
 
+class FakeNotices:
+    def __init__(self):
+        self.comments, self.statuses, self.labels = [], {}, []
+
+    def upsert_comment(self, _number, comment):
+        self.comments.append(comment.text)
+
+    def show(self, status):
+        self.statuses[status.name] = status
+
+    def label(self, _number, state):
+        self.labels.append(state)
+
+
 class World:
     def __init__(self, tmp_path, images, engine, requests):
         database = Database(f"sqlite:///{tmp_path}/waas.db")
@@ -40,18 +55,19 @@ class World:
         self.images, self.engine = images, engine
         self.builds = Builds(records, engine, lambda: images, requests)
         self.pulls = PullRequests(database)
-        self.comments = []
-        forge = SimpleNamespace(upsert_comment=lambda _number, text: self.comments.append(text))
+        self.told = FakeNotices()
+        telling = Telling({REPO: self.told}, self.pulls, lambda *_: (), lambda *_: ())
         self.effects = DispatchEffects(
-            {REPO: forge}, self.pulls, None, lambda: images, self.builds, None, tmp_path
+            Registries.single(), self.pulls, None, None, telling, self.builds, None, tmp_path
         )
-        pull = self.pulls.seen(REPO, "topic", MAIN, HEAD, "ada")
+        pull = self.pulls.seen(REPO, Proposal("topic", HEAD), MAIN)
         self.pull = {"id": pull.id, "repository": REPO, "number": 1, "base": MAIN, "head": HEAD}
 
     def judged(self, *images):
         self.planned(*images)
         asked = self.effects.ask_builds(ASKER, list(images))
         self.effects.show_builds(self.pull, asked)
+        self.effects.tell(self.pull)
         return asked
 
     def planned(self, *images):
@@ -63,6 +79,7 @@ class World:
         self.engine.run(self.builds)
         results = self.effects.await_builds(asked)
         self.effects.report_builds(self.pull, results)
+        self.effects.tell(self.pull)
         return results
 
 
@@ -76,8 +93,8 @@ def test_two_sites_that_one_image_serves_share_a_build(world):
     assert len({result["build"] for result in results}) == 1
     assert [result["reused"] for result in results] == [False, True]
     assert len(world.images.made) == 1
-    assert world.comments[-1].count("built, sha256:") == 1
-    assert world.comments[-1].count("from the store, sha256:") == 1
+    assert world.told.comments[-1].count("built, sha256:") == 1
+    assert world.told.comments[-1].count("from the store, sha256:") == 1
 
 
 def test_the_first_error_is_quoted_and_the_others_are_built(world):
@@ -87,11 +104,11 @@ def test_the_first_error_is_quoted_and_the_others_are_built(world):
 
     world.images.act = act
     asked = world.judged(wanted("bad"), wanted("good"), wanted("wrong"))
-    assert "follow it with: waas builds logs -f" in world.comments[-1]
+    assert "follow it with: waas builds logs -f" in world.told.comments[-1]
     results = world.ended(asked)
     assert [bool(result["error"]) for result in results] == [True, False, True]
-    assert "E: Unable to locate package libfoo (libfoo-dev?)" in world.comments[-1]
-    assert "w/wrong/eflows4hpc.yaml:2: there is no package 'nunpy'" in world.comments[-1]
+    assert "E: Unable to locate package libfoo (libfoo-dev?)" in world.told.comments[-1]
+    assert "w/wrong/eflows4hpc.yaml:2: there is no package 'nunpy'" in world.told.comments[-1]
     found = world.pulls.get(world.pull["id"])
     assert found.build_state == "FAILED"
     assert [r["build"] for r in found.plan["results"]] == [r["build"] for r in results]
@@ -111,12 +128,33 @@ def test_a_pull_request_that_moved_on_meanwhile_builds_nothing(world, how):
     world.planned(wanted("solve"))
     asked = world.effects.ask_builds(ASKER, [wanted("solve")])
     if how == "closed":
-        world.pulls.closed(REPO, "topic")
+        world.pulls.ended(world.pull["id"], Ending(False))
     elif how == "merged":
-        world.pulls.merged(REPO, HEAD)
+        world.pulls.ended(world.pull["id"], Ending(True, HEAD))
     else:
-        world.pulls.seen(REPO, "topic", MAIN, "b" * 40, "ada")
+        world.pulls.seen(REPO, Proposal("topic", "b" * 40), MAIN)
     world.effects.show_builds(world.pull, asked)
     [result] = world.ended(asked)
     assert result["state"] == CANCELLED
     assert world.images.made == []
+
+
+def test_each_site_has_a_status_and_the_pull_request_a_label(world):
+    asked = world.judged(wanted("solve"), wanted("solve", "beta"))
+    assert world.told.labels[-1] == "building"
+    assert world.told.statuses["build alpha"].state == "PENDING"
+    world.ended(asked)
+    assert world.told.labels[-1] == "built"
+    assert {n: s.state for n, s in world.told.statuses.items()} == {
+        "validate": "PASSED",
+        "build alpha": "PASSED",
+        "build beta": "PASSED",
+    }
+
+
+def test_nothing_is_told_of_a_commit_that_is_not_the_head_any_more(world):
+    world.planned(wanted("solve"))
+    world.pulls.seen(REPO, Proposal("topic", "b" * 40), MAIN)
+    world.effects.tell(world.pull)
+    world.effects.announce(world.pull)
+    assert (world.told.comments, world.told.statuses) == ([], {})

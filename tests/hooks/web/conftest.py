@@ -16,6 +16,7 @@ from hooks.builds.service import Builds
 from hooks.builds.spec import Requests
 from hooks.db import Database
 from hooks.forges.bare_git import BareGitForge, create
+from hooks.forges.marks import Mains, Marks
 from hooks.journal import Journal
 from hooks.tokens import Tokens
 from hooks.web.application import create as create_application
@@ -79,13 +80,14 @@ def service(
     fake_images.folder = tmp_path
     journal = Journal(database)
     records = BuildRecords(database, journal)
+    requests = Requests(build_forges, Mains(build_forges, Marks(database)))
     made = SimpleNamespace(
         database=database,
         journal=journal,
         tokens=Tokens(database),
         forges=build_forges,
         images=fake_images.store,
-        builds=Builds(records, build_engine, lambda: fake_images, Requests(build_forges)),
+        builds=Builds(records, build_engine, lambda: fake_images, requests),
         settings=SimpleNamespace(builder=SimpleNamespace(registry=None)),
         executions=SimpleNamespace(mine=lambda *_, **__: []),
     )

@@ -27,7 +27,7 @@ def alice(service):
 @pytest.fixture
 def ask(service):
     def make(step="solve", asker=None, scope="main"):
-        main = service.builds.requests.main_of("workflow-registry")
+        main = service.builds.requests.mains.of("workflow-registry")
         spec = BuildSpec("rom", step, main, "", Target(), scope)
         return service.builds.ask(spec, asker or Asker.user("alice")).build
 

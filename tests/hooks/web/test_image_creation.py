@@ -186,7 +186,7 @@ def test_without_a_version_it_is_the_newest_of_main(service, post, commit, versi
 
 
 def test_a_version_is_a_tag_or_a_commit_of_mains_history(service, post, commit):
-    old = service.builds.requests.main_of("workflow-registry")
+    old = service.builds.requests.mains.of("workflow-registry")
     commit("newer")
     for version in (old, old[:12], "main~1"):
         answer = post(BODY | {"version": version}).get_json()
