@@ -33,6 +33,7 @@ TOGETHER_BYTES = 64_000_000
 READ_SECONDS = 30.0
 GIT_READ_SECONDS = 3600.0
 _SPOOL_BYTES = 524_288
+_ANSWER_BYTES = 2_048
 _LINE_BYTES = 4_096  # of a chunked body: waitress would take one without an end
 
 
@@ -100,6 +101,7 @@ class Parser(HTTPRequestParser):
     def _limit_webhook(self) -> None:
         signed = well_formed(self.headers.get("X_HUB_SIGNATURE_256", ""))
         self._limit(LARGEST_BYTES if signed else LARGEST_UNSIGNED_BYTES, LARGEST_BYTES)
+        self.adj.send_bytes = _ANSWER_BYTES  # one packet; those of others may be streams
         size = self.content_length
         if self.chunked:
             self._refuse(411, "Length Required", "the header Content-Length is needed")

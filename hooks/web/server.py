@@ -45,6 +45,11 @@ class Channel(HTTPChannel):
         """Since when this is open without a whole request."""
         return float(self.request.begun_at if self.request else self.last_activity)
 
+    def service(self) -> None:
+        """As waitress, in a thread: answer the next request."""
+        self.adj = self.requests[0].adj
+        super().service()
+
     def del_channel(self, map: Any = None) -> None:  # noqa: A002
         """As waitress; frees a request that was not read to its end."""
         super().del_channel(map)

@@ -5,7 +5,6 @@ https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ _FORM = re.compile(r"sha256=[0-9a-f]{64}\Z")
 
 def sign(secret: bytes, body: bytes) -> str:
     """The value of the header for a body."""
-    return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+    return "sha256=" + hmac.digest(secret, body, "sha256").hex()
 
 
 def well_formed(given: str) -> bool:
