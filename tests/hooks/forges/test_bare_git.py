@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hooks.forges.bare_git import BareGitForge, create
-from hooks.forges.seams import Status
+from hooks.forges.seams import Comment, Ending, Proposal, Status
 
 GIT_ENV = {
     **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
@@ -53,23 +53,23 @@ def commit(clone: Path, name: str, branch: str = "topic") -> str:
 
 
 def passed(forge: BareGitForge, head: str, base: str, state: str = "PASSED") -> None:
-    forge.upsert_comment(1, "## all good")
-    forge.set_status(Status(head, base, state, "2 errors", 1))
+    forge.upsert_comment(1, Comment("## all good", "markdown"))
+    forge.show(Status(head, base, state, "2 errors", 1))
 
 
 def test_a_new_repository_starts_with_the_seed_on_main(forge, clone):
-    assert list(forge.heads()) == ["main"]
+    assert forge.look().proposals == ()
     assert (clone / "README.md").read_text() == "start\n"
 
 
 def test_making_it_again_changes_nothing(forge, tmp_path):
-    before = dict(forge.heads())
+    before = forge.look()
     create(tmp_path / "registry.git", tmp_path / "seed")
-    assert dict(forge.heads()) == before
+    assert forge.look() == before
 
 
 def test_a_pushed_branch_is_a_delivery_and_the_pusher_reads_the_verdict(forge, clone):
-    base = forge.heads()["main"]
+    base = forge.look().main
     head = commit(clone, "a")
 
     def service() -> None:
@@ -107,22 +107,22 @@ def test_main_refuses_what_was_never_validated(forge, clone):
 )
 def test_main_refuses_what_did_not_pass_for_this_very_pair(forge, clone, state, base, sentence):
     head = commit(clone, "a")
-    passed(forge, head, base or forge.heads()["main"], state)
+    passed(forge, head, base or forge.look().main, state)
     pushed = git(clone, "push", "origin", "topic:main", ok=False)
     assert pushed.returncode != 0
     assert sentence in pushed.stderr
-    assert forge.heads()["main"] != head
+    assert forge.look().main != head
 
 
 def test_main_takes_a_validated_pair(forge, clone):
     head = commit(clone, "a")
-    passed(forge, head, forge.heads()["main"])
+    passed(forge, head, forge.look().main)
     git(clone, "push", "-q", "origin", "topic:main")
-    assert forge.heads()["main"] == head
+    assert forge.look().main == head
 
 
 def test_main_only_moves_forward_even_by_force(forge, clone):
-    base = forge.heads()["main"]
+    base = forge.look().main
     head = commit(clone, "a")
     passed(forge, head, base)
     git(clone, "push", "-q", "origin", "topic:main")
@@ -130,7 +130,7 @@ def test_main_only_moves_forward_even_by_force(forge, clone):
     pushed = git(clone, "push", "--force", "origin", f"{base}:main", ok=False)
     assert "main only moves forward" in pushed.stderr
     assert git(clone, "push", "origin", ":main", ok=False).returncode != 0
-    assert forge.heads()["main"] == head
+    assert forge.look().main == head
 
 
 def test_only_branches_can_be_pushed(forge, clone):
@@ -144,7 +144,7 @@ def test_nothing_in_the_repository_is_imported_by_its_hooks(forge, clone, tmp_pa
     for name in ("json.py", "hooks.py", "subprocess.py"):
         (bare / name).write_text("raise SystemExit('imported from the repository')\n")
     head = commit(clone, "a")
-    passed(forge, head, forge.heads()["main"])
+    passed(forge, head, forge.look().main)
     assert "## all good" in git(clone, "push", "origin", "topic").stderr
 
 
@@ -163,3 +163,31 @@ def test_a_push_is_recorded_although_no_service_runs(forge, clone, tmp_path):
     process.kill()
     process.wait()
     assert [e["ref"] for _, e in forge.mailbox.received()] == ["refs/heads/topic"]
+
+
+def test_branches_ahead_of_main_are_proposals_and_main_says_how_they_ended(forge, clone):
+    base, head = forge.look().main, commit(clone, "a")
+    git(clone, "push", "-q", "origin", "topic", "main:left-behind")
+    assert forge.look().proposals == (Proposal("topic", head),)
+    assert forge.ending(1, head) == Ending(False)
+    passed(forge, head, base)
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    assert forge.look().proposals == ()
+    assert forge.ending(1, head) == Ending(True, head)
+
+
+def test_a_pull_request_can_be_fetched_by_its_number_and_stays(forge, clone):
+    head = commit(clone, "a")
+    git(clone, "push", "-q", "origin", "topic")
+    passed(forge, head, forge.look().main)
+    git(clone, "push", "-q", "origin", "--delete", "topic")
+    git(clone, "fetch", "-q", "origin", "pull/1/head")
+    assert git(clone, "rev-parse", "FETCH_HEAD").stdout.strip() == head
+
+
+def test_what_is_shown_of_builds_does_not_change_the_verdict(forge, clone):
+    head, base = commit(clone, "a"), forge.look().main
+    git(clone, "push", "-q", "origin", "topic")
+    passed(forge, head, base)
+    forge.show(Status(head, base, "FAILED", "no image", 1, name="build alpha"))
+    assert forge.mailbox.status(head)["state"] == "PASSED"
