@@ -74,6 +74,10 @@ class CommitTree:
             todo, folders = deeper, folders + len(deeper)
         return tuple(sorted(changed))
 
+    def item(self, path: str) -> TreeItem | None:
+        """What is at a path, a folder too; None if there is nothing."""
+        return self._item(path)
+
     def same(self, other: CommitTree, path: str) -> bool:
         """Whether a path is the same file in both, or in neither."""
         return self._item(path) == other._item(path)

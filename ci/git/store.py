@@ -81,6 +81,11 @@ class GitStore:
             self._trees.popitem(last=False)
         return known
 
+    @property
+    def objects(self) -> ObjectReader:
+        """Its objects by id."""
+        return self._objects
+
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that are not the same in two commits (added, removed or changed), sorted.
 
