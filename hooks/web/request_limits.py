@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -71,6 +72,17 @@ class _Refusal(Error):  # noqa: N818 waitress raises none of these
         return f"{self.code} {self.reason}", headers, body
 
 
+@lru_cache(maxsize=64)  # a few for each server
+def _limited(adj: Adjustments, largest: int, in_memory: int) -> Adjustments:
+    """The settings of a server for a request with a body of so many bytes at most."""
+    made = copy.copy(adj)
+    made.max_request_body_size = largest + 1
+    made.inbuf_overflow = in_memory + 1
+    if in_memory >= largest:  # a webhook: its answer goes out in one packet, others may be streams
+        made.send_bytes = _ANSWER_BYTES
+    return made
+
+
 class Parser(HTTPRequestParser):
     """Reads one request, within the limits that its headers allow it."""
 
@@ -101,7 +113,6 @@ class Parser(HTTPRequestParser):
     def _limit_webhook(self) -> None:
         signed = well_formed(self.headers.get("X_HUB_SIGNATURE_256", ""))
         self._limit(LARGEST_BYTES if signed else LARGEST_UNSIGNED_BYTES, LARGEST_BYTES)
-        self.adj.send_bytes = _ANSWER_BYTES  # one packet; those of others may be streams
         size = self.content_length
         if self.chunked:
             self._refuse(411, "Length Required", "the header Content-Length is needed")
@@ -114,10 +125,9 @@ class Parser(HTTPRequestParser):
                 self._refuse(503, "Service Unavailable", "too many large bodies at once", retry)
 
     def _limit(self, largest: int, in_memory: int) -> None:
-        self.adj = copy.copy(self.adj)
-        self.adj.max_request_body_size = largest + 1
+        self.adj = _limited(self.adj, largest, in_memory)
         if self.body_rcv is not None:
-            self.body_rcv.getbuf().overflow = in_memory + 1
+            self.body_rcv.getbuf().overflow = self.adj.inbuf_overflow
 
     def _refuse(self, code: int, reason: str, sentence: str, *headers: tuple[str, str]) -> None:
         self.error = _Refusal(code, reason, sentence, *headers)

@@ -139,7 +139,7 @@ class Receiver:
             if hint.where and not repository:
                 event = {**event, "unknown": hint.where}
         try:
-            return self.inbox.accept(name, source, repository, event)
+            return bool(self.inbox.accept(name, source, repository, event))
         except (SQLAlchemyError, WaasError) as error:
             log.error("a delivery could not be stored: %s", error, extra={"delivery": name})
             retry = ("Retry-After", str(RETRY_SECONDS))

@@ -39,7 +39,7 @@ class Inbox:
         new = id not in [stored[0] for stored in self.stored]
         if new:
             self.stored.append((id, source, repository, event))
-        return new
+        return int(new)  # as the real one, whose answers are of an enumeration
 
 
 class Secrets:
@@ -234,6 +234,7 @@ def test_a_delivery_is_stored_under_our_name_of_the_repository(client, inbox, re
     assert answer.status_code == 202
     name = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
     assert answer.get_json() == {"id": name, "stored": True}
+    assert answer.get_json()["stored"] is True
     [(stored, source, repository, event)] = inbox.stored
     assert (stored, source, repository) == (name, "github", "workflow-registry")
     assert event["number"] == 2
