@@ -55,8 +55,8 @@ class Secrets(Protocol):
 class Store(Protocol):
     """The part of the inbox that this needs."""
 
-    def accept(self, id: str, source: str, repository: str, event: dict[str, Any]) -> bool:  # noqa: A002
-        """Store a delivery; False if it was known. Durable when this returns."""
+    def accept(self, id: str, source: str, repository: str, event: dict[str, Any]) -> object:  # noqa: A002
+        """Store a delivery; what is returned is false if it was known. Durable then."""
 
 
 class RefusedError(Exception):
