@@ -8,6 +8,8 @@ from ci.errors import EntryError
 from ci.git.objects import ObjectReader, TreeItem
 from ci.trees import Entry, Gate, check_count, check_depth, check_readable
 
+_LONGEST_PATH = 1000  # letters: Linux has 4096 bytes, and files are written into folders of ours
+
 _Folder = Mapping[str, TreeItem]
 
 
@@ -145,6 +147,8 @@ class CommitTree:
         )
 
     def _entry(self, path: str, item: TreeItem) -> Entry:
+        if len(path) > _LONGEST_PATH:
+            raise EntryError("a path of the tree is too long", path=path[:80])
         return Entry(path, item.mode, self._sizes.get(item.id, 0))
 
 

@@ -19,7 +19,7 @@ from ci.trees import MAX_READ, check_count
 
 _AT_ONCE = 256  # questions sent before the answers are read: both fit into a pipe
 _MAX_TREES = 16 * 1024 * 1024  # bytes of all folders' objects of one request
-_LONGEST_NAME = 4096  # bytes: Linux has no longer path
+_LONGEST_NAME = 255  # bytes: no file system of Linux has longer ones
 _MODES = frozenset({0o040000, 0o100644, 0o100755, 0o100664, 0o120000, 0o160000})
 _FOLDER, _SUBMODULE = 0o040000, 0o160000
 
@@ -165,7 +165,7 @@ def _items(data: bytes) -> tuple[TreeItem, ...]:
 
 def _name(raw: bytes) -> str:
     if len(raw) > _LONGEST_NAME:
-        raise EntryError("a path of the tree is too long", path=raw[:80].decode("utf-8", "replace"))
+        raise EntryError("a name of the tree is too long", path=raw[:80].decode("utf-8", "replace"))
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -82,7 +82,7 @@ class Permit:
     seconds: float = 0.0
     cpu: int = _CPU_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
-    config: Sequence[tuple[str, str]] = ()
+    config: Sequence[tuple[str, str]] = field(default=(), repr=False)
     descriptors: Sequence[int] = ()
     messages: bool = False
 
@@ -132,7 +132,9 @@ class GitProcess:
         }
         with suppress(ProcessLookupError, PermissionError):  # it has ended already
             for kind, value in limits.items():
-                resource.prlimit(self._process.pid, kind, (value, value))
+                _, most = resource.prlimit(self._process.pid, kind)
+                least = value if most == resource.RLIM_INFINITY else min(value, most)
+                resource.prlimit(self._process.pid, kind, (least, least))
 
     def renew(self) -> None:
         """Start the time limit afresh: a process that answers many questions."""

@@ -116,7 +116,7 @@ class GitStore:
             raise EntryError(f"there is no commit {commit}")
         words = [_printable(word) for word in output.decode("utf-8", "replace").split("\0")]
         rows = (words[start : start + 5] for start in range(0, len(words) - 4, 5))
-        return tuple(CommitLine(r[0], r[1], r[2], r[3], int(r[4])) for r in rows)
+        return tuple(CommitLine(r[0], r[1], r[2], r[3], _seconds(r[4])) for r in rows)
 
     def export(self, commit: str, prefixes: Collection[str], destination: Path) -> None:
         """Write files of a commit to a folder: see ``ci.trees.export``."""
@@ -155,6 +155,10 @@ def _pointed_to(pointer: Path) -> Path:
     # a work tree of another repository: "gitdir: <path>"
     target = pointer.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
     return pointer.parent / target[:1000]
+
+
+def _seconds(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 20 else 0  # a damaged commit has none
 
 
 def _printable(text: str) -> str:
