@@ -17,7 +17,7 @@ _COMMANDS = {
     "serve": "hooks.cli.service:serve",
     "work": "hooks.cli.service:work",
     "tokens": "hooks.cli.service:tokens",
-    "deliveries": "hooks.cli.service:deliveries",
+    "deliveries": "hooks.cli.deliveries:deliveries",
     "webhooks": "hooks.cli.webhooks:webhooks",
     "builds": "hooks.cli.builds:builds",
     "sites": "hooks.cli.sites:sites",

@@ -6,11 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ci.errors import EntryError
 from hooks.config import Settings
 from hooks.db import Database
-from hooks.db.tables import Base, Delivery, Deployment
-from hooks.inbox import Inbox
+from hooks.db.tables import Base, Deployment
 
 
 def _open(settings: Settings) -> Database:
@@ -25,20 +23,7 @@ def _as_rows(settings: Settings, query: Any, columns: tuple[str, ...]) -> list[d
     return [{name: getattr(row, name) for name in columns} for row in found]
 
 
-def delivery_rows(settings: Settings, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest deliveries, newest first."""
-    query = select(Delivery).order_by(Delivery.number.desc()).limit(limit)
-    columns = ("id", "source", "repository", "state", "reason", "attempts", "received_at")
-    return _as_rows(settings, query, columns)
-
-
 def deployment_rows(settings: Settings) -> list[dict[str, Any]]:
     """Each workflow at each site."""
     columns = ("workflow", "site", "state", "active", "commit", "message", "updated_at")
     return _as_rows(settings, select(Deployment).order_by(Deployment.id), columns)
-
-
-def replay_delivery(settings: Settings, name: str) -> None:
-    """Handle a delivery once more. Raises ``EntryError`` if there is none of this id."""
-    if not Inbox(_open(settings)).replay(name):
-        raise EntryError(f"no delivery {name!r} that has been handled", hint="waas deliveries list")

@@ -1,4 +1,4 @@
-"""``waas init | serve | work | tokens | deliveries``: the service and its operator."""
+"""``waas init | serve | work | tokens``: the service and its operator."""
 
 from __future__ import annotations
 
@@ -123,30 +123,3 @@ def revoke_token(ctx: click.Context, name: str) -> None:
     """End a token at once."""
     _tokens(ctx).revoke(name)
     click.echo(f"token {name} is revoked")
-
-
-@click.group()
-def deliveries() -> None:
-    """Every push and webhook, and what became of it."""
-
-
-@deliveries.command("list")
-@as_json
-@click.pass_context
-def list_deliveries(ctx: click.Context, as_json: bool) -> None:
-    """The newest deliveries."""
-    from hooks.cli.records import delivery_rows
-
-    rows = delivery_rows(settings_of(ctx))
-    show(rows, ["id", "source", "repository", "state", "reason"], json_wanted=as_json)
-
-
-@deliveries.command()
-@click.argument("name", metavar="ID")
-@click.pass_context
-def replay(ctx: click.Context, name: str) -> None:
-    """Handle a delivery once more."""
-    from hooks.cli.records import replay_delivery
-
-    replay_delivery(settings_of(ctx), name)
-    click.echo(f"{name} will be handled again")

@@ -8,6 +8,7 @@ from flask import Flask
 
 from hooks.web import (
     builds_api,
+    deliveries_api,
     errors,
     execution_api,
     image_creation,
@@ -24,7 +25,7 @@ def create(waas: Any) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["waas"] = waas
     errors.register(app)
-    for room in (execution_api, image_creation, builds_api, service_api, pages):
+    for room in (execution_api, image_creation, builds_api, service_api, pages, deliveries_api):
         app.register_blueprint(room.api)
     prefix = image_creation.PREFIX
     app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")

@@ -1,4 +1,4 @@
-"""What the service itself has to say: sites, deployments, deliveries, images, health."""
+"""What the service itself has to say: sites, deployments, images, health."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import select
 
-from hooks.db.tables import Delivery, Deployment, PullRequest
-from hooks.web.auth import requires_operator, requires_token
+from hooks.db.tables import Deployment, PullRequest
+from hooks.web.auth import requires_token
 
 api = Blueprint("service_api", __name__)
 
@@ -89,24 +89,3 @@ def pulls() -> Response:
     shown = ("repository", "number", "branch", "title", "author", "base", "head", "state")
     more = ("verdict", "build_state", "report", "plan")
     return jsonify(pulls=[{n: getattr(p, n) for n in shown + more} for p in rows])
-
-
-@api.get("/deliveries")
-@requires_operator
-def deliveries() -> Response:
-    """The newest deliveries and what became of them."""
-    rows = _rows(select(Delivery).order_by(Delivery.number.desc()).limit(200))
-    return jsonify(
-        deliveries=[
-            {
-                "id": d.id,
-                "source": d.source,
-                "repository": d.repository,
-                "state": d.state,
-                "reason": d.reason,
-                "attempts": d.attempts,
-                "received": f"{d.received_at.isoformat(timespec='seconds')}Z",
-            }
-            for d in rows
-        ]
-    )
