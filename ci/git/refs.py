@@ -25,7 +25,7 @@ def move_ref(git_dir: Path, ref: str, new: str, old: str = NONE, *, why: str = "
     if check_commit(new) == NONE:
         raise EntryError(f"{ref} cannot be removed")
     permit = Permit(file_size=_LARGEST, environment=_WHO)
-    remove_left_locks(git_dir, process.TIMEOUT)
+    remove_left_locks(git_dir, [ref], process.TIMEOUT)
     told = "".join(letter if letter.isprintable() else " " for letter in why)[:200]
     arguments = ("update-ref", "--create-reflog", "-m", told, "--end-of-options")
     code, _ = git_output(git_dir, *arguments, ref, new, check_commit(old), permit=permit)

@@ -15,7 +15,7 @@ import base64
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def fetch(
     wanted = "".join(f"+{ref}:{ref}\n" for ref in map(check_ref, refs))
     make_mirror(git_dir)
     with alone(git_dir, TIMEOUT) as lock:
-        _sweep(git_dir)
+        _sweep(git_dir, refs)
         permit = Permit(
             file_size=MAX_PACK,
             seconds=TIMEOUT,
@@ -143,14 +143,14 @@ def fetch(
             message = f"{url} did not answer within {TIMEOUT:.0f} seconds"
             raise SiteError(message, transient=True) from None
         finally:
-            _sweep(git_dir)
+            _sweep(git_dir, refs)
     if code:
         raise fetch_error(url, output)
 
 
-def _sweep(git_dir: Path) -> None:
+def _sweep(git_dir: Path, refs: Iterable[str]) -> None:
     """Remove what a process left that was killed: whoever holds the lock is the only writer."""
-    remove_left_locks(git_dir, 0.0)
+    remove_left_locks(git_dir, refs, 0.0)
     remove_left_objects(git_dir, 0.0)
 
 
@@ -192,9 +192,14 @@ def tidy(git_dir: Path) -> None:
     For a quiet hour: every fetch leaves a pack behind. Raises ``EntryError``: damaged.
     """
     with alone(git_dir, TIMEOUT) as lock:
-        _sweep(git_dir)
+        _sweep(git_dir, _held_refs(git_dir))
         permit = Permit(file_size=MAX_PACK, seconds=TIMEOUT, cpu=_CPU_SECONDS, descriptors=(lock,))
         for arguments in (("repack", "-d", "-q", "--geometric=2"), ("pack-refs", "--all")):
             code, _ = git_output(git_dir, *arguments, permit=permit)
             if code:
                 raise EntryError(f"git cannot tidy {git_dir.name}", hint="it may be damaged")
+
+
+def _held_refs(git_dir: Path) -> list[str]:
+    found = (git_dir / "refs").rglob("*.lock")
+    return [file.relative_to(git_dir).as_posix().removesuffix(".lock") for file in found]

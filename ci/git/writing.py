@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,14 +47,13 @@ def _take(descriptor: int, git_dir: Path, until: float) -> None:
             return
 
 
-def remove_left_locks(git_dir: Path, age: float) -> None:
-    """Remove lock files of references that are older than ``age`` seconds.
+def remove_left_locks(git_dir: Path, refs: Iterable[str], age: float) -> None:
+    """Remove lock files older than ``age`` seconds: those of these references, and of all together.
 
     git holds one for moments; one that stays is of a process that was killed.
     """
-    places = [git_dir.glob("*.lock"), (git_dir / "refs").rglob("*.lock")]
-    for lock in (file for place in places for file in place if file.name != _LOCK):
-        _remove_older(lock, age)
+    for name in (*refs, "HEAD", "packed-refs", "config", "shallow"):
+        _remove_older(git_dir / f"{name}.lock", age)
 
 
 def remove_left_objects(git_dir: Path, age: float) -> None:
