@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,11 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     worker = worker_of(waas)
     worker.start()
     server = make_server(application.create(waas), settings.host, settings.port)
-    _on_stop(server.close)
+    _on_stop(sys.exit)  # the server's loop ends by it, whatever connections are open
     logging.getLogger(__name__).info("serving", extra={"url": settings.url})
     click.echo(f"serving {settings.url}", err=True)
     try:
         server.run()
-    except OSError as error:  # closed by the signal handler
-        logging.getLogger(__name__).debug("the server stopped: %s", error)
     finally:
         worker.stop()
 

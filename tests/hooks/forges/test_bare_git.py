@@ -168,6 +168,8 @@ def test_a_push_is_recorded_although_no_service_runs(forge, clone, tmp_path):
 
 def test_branches_ahead_of_main_are_proposals_and_main_says_how_they_ended(forge, clone):
     base, head = forge.look().main, commit(clone, "a")
+    passed(forge, head, base)
+    passed(forge, base, base)
     git(clone, "push", "-q", "origin", "topic", "main:left-behind")
     assert forge.look().proposals == (Proposal("topic", head),)
     assert forge.ending(1, head) == Ending(False)
@@ -179,6 +181,7 @@ def test_branches_ahead_of_main_are_proposals_and_main_says_how_they_ended(forge
 
 def test_a_pull_request_can_be_fetched_by_its_number_and_stays(forge, clone):
     head = commit(clone, "a")
+    passed(forge, head, forge.look().main)  # so that the push does not wait
     git(clone, "push", "-q", "origin", "topic")
     for state in ("PENDING", "PASSED"):
         forge.show(Status(head, forge.look().main, state, "", 1))
@@ -189,6 +192,7 @@ def test_a_pull_request_can_be_fetched_by_its_number_and_stays(forge, clone):
 
 def test_what_is_shown_of_builds_does_not_change_the_verdict(forge, clone):
     head, base = commit(clone, "a"), forge.look().main
+    passed(forge, head, forge.look().main)  # so that the push does not wait
     git(clone, "push", "-q", "origin", "topic")
     forge.show(Status(head, base, "PASSED", "", 1))
     forge.show(Status(head, base, "FAILED", "no image", 1, name="build alpha"))
