@@ -15,7 +15,6 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -44,15 +43,14 @@ class Together:
     def __init__(self, most: int = TOGETHER_BYTES) -> None:
         self._left, self._lock = most, threading.Lock()
 
-    def take(self, size: int, holder: object) -> Callable[[], object] | None:
-        """Take room until the result is called, or ``holder`` is gone; None if there is none."""
+    def take(self, size: int, holder: object) -> bool:
+        """Take room until ``holder`` is gone, however it goes; False if there is none."""
         with self._lock:
             if size > self._left:
-                return None
+                return False
             self._left -= size
-        given_back = weakref.finalize(holder, self._give_back, size)
-        given_back.atexit = False
-        return given_back
+        weakref.finalize(holder, self._give_back, size).atexit = False
+        return True
 
     def _give_back(self, size: int) -> None:
         with self._lock:
@@ -93,7 +91,6 @@ class Parser(HTTPRequestParser):
     def __init__(self, adj: Adjustments) -> None:
         super().__init__(adj)
         self.begun_at = time.time()
-        self._free: Callable[[], object] | None = None
 
     def parse_header(self, header_plus: bytes) -> None:
         """As waitress, then choose the limits. Raises ``ParsingError``."""
@@ -116,13 +113,12 @@ class Parser(HTTPRequestParser):
         size = self.content_length
         if self.chunked:
             self._refuse(411, "Length Required", "the header Content-Length is needed")
-        elif not signed and LARGEST_UNSIGNED_BYTES < size <= LARGEST_BYTES:
-            self._refuse(401, "Unauthorized", "the signature does not match")
-        elif LARGEST_UNSIGNED_BYTES < size <= LARGEST_BYTES:
-            self._free = self.together.take(size, self)
-            if self._free is None:
-                retry = ("Retry-After", str(RETRY_SECONDS))
-                self._refuse(503, "Service Unavailable", "too many large bodies at once", retry)
+        elif (
+            LARGEST_UNSIGNED_BYTES < size < self.adj.max_request_body_size
+            and not self.together.take(size, self)
+        ):
+            retry = ("Retry-After", str(RETRY_SECONDS))
+            self._refuse(503, "Service Unavailable", "too many large bodies at once", retry)
 
     def _limit(self, largest: int, in_memory: int) -> None:
         self.adj = _limited(self.adj, largest, in_memory)
@@ -139,18 +135,17 @@ class Parser(HTTPRequestParser):
         if not self.error and any(len(part) > _LINE_BYTES for part in unfinished):
             self.error = BadRequest("a line of the chunked body is too long")
         if isinstance(self.error, RequestEntityTooLarge):
-            most = self.adj.max_request_body_size - 1
-            self._refuse(413, "Request Entity Too Large", f"the body is larger than {most} bytes")
+            self._refuse_size(self.adj.max_request_body_size - 1)
         if self.error:
             self.completed, self.expect_continue = True, False
         return consumed
 
+    def _refuse_size(self, most: int) -> None:
+        if most == LARGEST_UNSIGNED_BYTES and self.content_length <= LARGEST_BYTES:
+            self._refuse(401, "Unauthorized", "the signature does not match")
+        else:
+            self._refuse(413, "Request Entity Too Large", f"the body is larger than {most} bytes")
+
     def late(self, now: float) -> bool:
         """Whether reading it takes too long."""
         return now - self.begun_at > self.read_seconds
-
-    def close(self) -> None:
-        """Give back what the body holds."""
-        super().close()
-        if self._free is not None:
-            self._free()

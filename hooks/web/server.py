@@ -50,12 +50,6 @@ class Channel(HTTPChannel):
         self.adj = self.requests[0].adj
         super().service()
 
-    def del_channel(self, map: Any = None) -> None:  # noqa: A002
-        """As waitress; frees a request that was not read to its end."""
-        super().del_channel(map)
-        if request := self.request:
-            request.close()
-
 
 class Threads(ThreadedTaskDispatcher):
     """The threads that call the application; those of webhooks are for webhooks alone."""
