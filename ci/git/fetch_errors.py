@@ -32,6 +32,11 @@ def _too_large(pattern: str) -> _Kind:
     return _kind(pattern, "entry", "sent more than may be fetched", hint)
 
 
+def _damaged(pattern: str) -> _Kind:
+    hint = "look at them with `git fsck --strict`"
+    return _kind(pattern, "entry", "sent objects that git's checks refuse", hint)
+
+
 _RIGHTS = "give a token that may read this repository"
 _KINDS = (
     _kind(
@@ -59,15 +64,14 @@ _KINDS = (
         "has no such branch or pull request any more",
     ),
     _kind(r"certificate (verif|problem)", "site", "has a certificate that is not trusted here"),
-    _kind(
-        r"fsck error in|: object [0-9a-f]{40}: |did not send all necessary objects"
-        r"|bad pack|pack is corrupted|pack signature mismatch|inflate returned|bad object",
-        "entry",
-        "sent objects that git's checks refuse",
-        "look at them with `git fsck --strict`",
-    ),
+    _damaged(r"fsck error in|: object [0-9a-f]{40}: "),
     _too_large(r"died of signal|[Oo]ut of memory|unable to (malloc|mmap)|mmap failed"),
+    # before what half a pack looks like to git
     _kind(r"early EOF|unexpected disconnect|RPC failed|hung up", "world", "broke off"),
+    _damaged(
+        r"did not send all necessary objects|bad pack|pack is corrupted|pack signature mismatch"
+        r"|inflate returned|bad object"
+    ),
     _too_large(r"invalid index-pack output|index-pack failed"),  # it was ended while it wrote
 )
 

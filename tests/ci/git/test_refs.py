@@ -36,6 +36,7 @@ def test_moving_twice_is_moving_once(repository) -> None:
     for _ in range(2):
         move_ref(repository.git_dir, PULL, second, first)
     assert read_ref(repository.git_dir, PULL) == second
+    assert len(repository.git("reflog", "show", PULL).splitlines()) == 2
     assert read_ref(repository.git_dir, "refs/heads/none") == NONE
 
 

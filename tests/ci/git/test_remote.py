@@ -13,6 +13,7 @@ from ci.git import remote
 from ci.git.refs import read_ref
 from ci.git.remote import fetch, has, make_mirror, tidy
 from ci.git.store import GitStore
+from ci.git.writing import alone
 
 MAIN, PULL = "refs/heads/main", "refs/pull/7/head"
 NAME = "repository"
@@ -95,6 +96,16 @@ def test_all_references_move_or_none(repository, git_server, mirror) -> None:
     with pytest.raises(EntryError, match="no such branch or pull request"):
         fetch(mirror, git_server.url(NAME), [MAIN, PULL])
     assert GitStore(mirror).heads() == {}
+    repository.git("update-ref", "refs/heads/a/b", "HEAD")
+    repository.git("update-ref", "refs/pull/1/head", "HEAD")
+    fetch(mirror, git_server.url(NAME), ["refs/heads/a/b"])
+    moved = repository.commit({"a": "2"})
+    repository.git("update-ref", "refs/heads/a/b", moved)
+    (mirror / "refs/heads/main").mkdir()  # nothing can be written there
+    (mirror / "refs/heads/main/x").touch()
+    with pytest.raises((EntryError, SiteError)):
+        fetch(mirror, git_server.url(NAME), ["refs/heads/a/b", MAIN])
+    assert read_ref(mirror, "refs/heads/a/b") != moved
 
 
 def test_a_commit_without_its_files_is_not_there(repository, git_server, mirror) -> None:
@@ -270,6 +281,8 @@ def test_a_server_that_hangs_is_left(
     with pytest.raises(SiteError, match="did not answer within") as caught:
         fetch(mirror, git_server.url(NAME), [MAIN])
     assert caught.value.transient
+    with alone(mirror, 5.0):
+        pass  # none of its processes lives on: they would hold the lock
     released.set()
     git_server.answer = None
     monkeypatch.undo()
@@ -435,6 +448,8 @@ def test_a_process_that_is_killed_blocks_nobody(repository, git_server, mirror) 
         assert asked.wait(30)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+    with pytest.raises(SiteError, match="written to by another"), alone(mirror, 0.0):
+        pass  # its git is still at work, and holds the lock
     for left in ("refs/heads/main.lock", "packed-refs.lock", "HEAD.lock"):
         (mirror / left).touch()
     for left in ("tmp_pack_abc", "tmp_idx_abc", "pack-1.keep"):
