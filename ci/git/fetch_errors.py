@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ci.errors import EntryError, SiteError, WaasError
+from ci.errors import EntryError, SettingsError, SiteError, WaasError
 
 
 class _Kind(NamedTuple):
-    """``who`` must act: the contributor ("entry"), the operator ("site"), nobody ("world")."""
+    """``who`` must act: the contributor ("entry"), "operator", "site" (theirs), "world" (nobody)."""
 
     sentence: re.Pattern[str]
     who: str
@@ -64,6 +64,13 @@ _KINDS = (
         "has no such branch or pull request any more",
     ),
     _kind(r"certificate (verif|problem)", "site", "has a certificate that is not trusted here"),
+    _kind(
+        r"No space left on device|Disk quota exceeded|Read-only file system|[Pp]ermission denied",
+        "operator",
+        "was fetched, but cannot be stored",
+        "look at the disk and the rights of the service's home",
+    ),
+    _kind(r"cannot lock ref", "world", "was fetched, but another process holds a reference"),
     _damaged(r"fsck error in|: object [0-9a-f]{40}: "),
     _too_large(r"died of signal|[Oo]ut of memory|unable to (malloc|mmap)|mmap failed"),
     # before what half a pack looks like to git
@@ -85,5 +92,7 @@ def fetch_error(url: str, output: bytes) -> WaasError:
             message = f"{url} {kind.message}"
             if kind.who == "entry":
                 return EntryError(message, hint=kind.hint)
+            if kind.who == "operator":
+                return SettingsError(message, hint=kind.hint)
             return SiteError(message, transient=kind.who == "world", hint=kind.hint)
     return SiteError(f"{url} cannot be reached now", transient=True)
