@@ -15,7 +15,7 @@ from ci.errors import EntryError, SettingsError, SiteError, WaasError
 
 
 class _Kind(NamedTuple):
-    """``who`` must act: the contributor ("entry"), "operator", "site" (theirs), "world" (nobody)."""
+    """``who`` must act: "entry" (the contributor), "operator", "site" (theirs) or "world"."""
 
     sentence: re.Pattern[str]
     who: str
