@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from ci.errors import SiteError
+from ci.errors import EntryError, SiteError
 from hooks.inbox import Inbox
 from hooks.inbox.lanes import AT_ONCE
 from hooks.inbox.spells import LONGEST
@@ -167,7 +167,8 @@ def test_a_lane_that_is_taken_elsewhere_is_left_alone(database):
     assert inbox.handle_pending(lambda *_: "") == 1
 
 
-def test_who_lost_a_lane_writes_no_fate(database, delivery):
+@pytest.mark.parametrize("state", ["IGNORED", "RECEIVED"])
+def test_who_lost_a_lane_writes_no_fate(database, delivery, state):
     """Two processes that both believe to be in the lane: the row is as the other one left it."""
 
     class Always:
@@ -180,9 +181,14 @@ def test_who_lost_a_lane_writes_no_fate(database, delivery):
     one, other = Inbox(database, Always()), Inbox(database, Always())
     one.accept("d", "git", "r", {})
 
+    def quick(*_):
+        if state == "RECEIVED":
+            raise EntryError("the other was there")
+        return "the other was there"
+
     def slow(*_):
-        other.handle_pending(lambda *_: "the other was there")
+        other.handle_pending(quick)
         return ""
 
     one.handle_pending(slow)
-    assert (delivery("d").state, delivery("d").reason) == ("IGNORED", "the other was there")
+    assert (delivery("d").state, delivery("d").reason) == (state, "the other was there")
