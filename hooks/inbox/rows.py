@@ -81,9 +81,7 @@ _WAITS = {"state": RECEIVED, "reason": "", "attempts": 0}
 def write(engine: Engine, orders: Sequence[Order]) -> list[Answer]:
     """Do all orders in one transaction."""
     with engine.begin() as connection:
-        alone(connection)
-        accepted = _store(connection, [o for o in orders if isinstance(o, Store)])
-        answers = iter(accepted)
+        answers = iter(_store(connection, [o for o in orders if isinstance(o, Store)]))
         return [next(answers) if isinstance(o, Store) else _changed(connection, o) for o in orders]
 
 
@@ -99,6 +97,7 @@ def alone(connection: Connection) -> None:
 def _store(connection: Connection, orders: Sequence[Store]) -> list[Accepted]:
     if not orders:
         return []
+    alone(connection)
     first = {order.id: order for order in reversed(orders)}
     ids = list(dict.fromkeys(order.id for order in orders))  # in the sequence in which they came
     rows = [first[name]._asdict() | _WAITS for name in ids]
