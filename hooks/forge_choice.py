@@ -43,6 +43,13 @@ class GitHubConnection:
     installation: int = 0
 
     @property
+    def pages(self) -> str:
+        """Where its web pages and its git repositories are (``/api/v3`` is GitHub Enterprise's)."""
+        if self.url == GITHUB_API:
+            return "https://github.com"
+        return self.url.removesuffix("/api/v3")
+
+    @property
     def credential(self) -> str:
         """The name of its private key or token in the secret store."""
         return f"github-{self.name}"
@@ -54,6 +61,11 @@ class GitHubRepository:
 
     slug: str
     connection: GitHubConnection
+
+    @property
+    def page(self) -> str:
+        """Where people look at it."""
+        return f"{self.connection.pages}/{self.slug}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,11 @@ class ForgeChoice:
     folders: Mapping[str, Path]
     hosted: Mapping[str, GitHubRepository]
     registries: Mapping[str, RegistryPair]
+
+    @property
+    def slugs(self) -> dict[str, str]:
+        """Our names of the repositories on GitHub, by ``owner/name``."""
+        return {hosted.slug: name for name, hosted in self.hosted.items()}
 
 
 def read_forge_choice(path: Path, data: Mapping[str, Any]) -> ForgeChoice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,24 +18,16 @@ from hooks.credentials.user_keys import UserKeys
 from hooks.credentials.webhook_secrets import WebhookSecrets
 from hooks.data.movers import movers
 from hooks.db import Database
-from hooks.dispatch import flows
+from hooks.dispatch import commanding, flows
 from hooks.dispatch.deployments import Deployments
-from hooks.dispatch.effects import DispatchEffects
-from hooks.dispatch.handler import Dispatcher
-from hooks.dispatch.judging import Judge
-from hooks.dispatch.listening import Listening
-from hooks.dispatch.permits import BuildPermits
-from hooks.dispatch.planning import Planner
+from hooks.dispatch.desk import Around, Desk, desk_of
 from hooks.dispatch.pulls import PullRequests
-from hooks.dispatch.telling import Telling
 from hooks.engine import Engine
 from hooks.executions import flow as execution_flow
 from hooks.executions.effects import ExecutionEffects
 from hooks.executions.service import Executions
-from hooks.forges.bare_git import BareGitForge
-from hooks.forges.mailbox import Mailbox
 from hooks.forges.marks import Mains, Marks
-from hooks.forges.seams import Forge, Notices
+from hooks.hosting import Hosting, hosting_of
 from hooks.image_service import ImagesWhenReady, image_store
 from hooks.inbox import Inbox
 from hooks.journal import Journal
@@ -54,21 +45,17 @@ UPKEEP_SECONDS = 3600.0
 MAILBOX_SECONDS = 0.1
 
 
-class _Nobody:
-    def approved(self, repository: str, number: int, head: str) -> None: ...
-
-
 @dataclass(frozen=True)
-class Waas:
-    """The parts of a running service."""
+class Core:
+    """The parts of a running service, without dispatch."""
 
     settings: Settings
     database: Database
     tokens: Tokens
     inbox: Inbox
     journal: Journal
-    forges: Mapping[str, Forge]
-    mailboxes: Mapping[str, Mailbox]
+    hosting: Hosting
+    mains: Mains
     registries: Registries
     pulls: PullRequests
     sites: SiteDirectory
@@ -77,82 +64,89 @@ class Waas:
     images: ImageStore
     builds: Builds
     engine: Engine
-    dispatcher: Dispatcher
     executions: Executions
+    deployments: Deployments
     webhooks: Receiver
+    ready: ImagesWhenReady
+
+
+@dataclass(frozen=True)
+class Waas(Core):
+    """The parts of a running service."""
+
+    desk: Desk
 
 
 def wire(settings: Settings, *, worker: str = "") -> Waas:
     """Put the parts together. Raises ``SettingsError`` for a home that cannot work."""
+    core = _core(settings, worker or settings.worker)
+    desk = desk_of(
+        Around(
+            database=core.database,
+            forges=core.hosting.forges,
+            notices=core.hosting.notices,
+            mergeable=core.hosting.mergeable,
+            registries=core.registries,
+            mains=core.mains,
+            sites=core.sites,
+            images=core.ready,
+            builds=core.builds,
+            deployments=core.deployments,
+            deploying=None,  # type: ignore[arg-type]
+            engine=core.engine,
+            work=settings.work,
+            hosted=frozenset(settings.forges.hosted),
+            url=settings.url,
+        )
+    )
+    waas = Waas(**vars(core), desk=desk)
+    _register(waas)
+    return waas
+
+
+def _core(settings: Settings, worker: str) -> Core:
     database = Database(settings.database)
     database.check()
-    journal, pulls, marks = Journal(database), PullRequests(database), Marks(database)
-    registries = Registries(settings.forges.registries)
-    plain = {name: BareGitForge(path) for name, path in settings.repositories.items()}
-    forges: dict[str, Forge] = {**plain}
-    notices: dict[str, Notices] = {**plain}
-    mains, sites = Mains(forges, marks), SiteDirectory(settings.sites)
+    journal = Journal(database)
     store = EncryptedFiles.init(settings.secrets)
+    registries = Registries(settings.forges.registries)
+    hosting = hosting_of(settings)
+    mains = Mains(hosting.forges, Marks(database))
     connections = Connections(store.read)
-    engine = Engine(settings.database, executor=worker or settings.worker)
-    published = PublishedWorkflows(forges, registries)
-    ready = ImagesWhenReady(settings)
-    requests = Requests(forges, mains, registries)
+    engine = Engine(settings.database, executor=worker)
+    published = PublishedWorkflows(hosting.forges, registries)
+    requests = Requests(hosting.forges, mains, registries)
+    ready, inbox = ImagesWhenReady(settings), Inbox(database)
     builds = Builds(BuildRecords(database, journal), engine, ready, requests)
     deployments = Deployments(database, journal, connections, settings.signers, registries)
-    planner = Planner(forges, mains, sites, ready)
-    telling = Telling(
-        notices,
-        pulls,
-        answers=lambda *_: (),
-        deployed=deployments.by_commit,
-        hosted=frozenset(settings.forges.hosted),
-        url=settings.url,
-    )
-    permits = BuildPermits(_Nobody(), forges, listed=lambda _: ())
-    listening = Listening(forges, marks, take=lambda *_: None)
-    effects = DispatchEffects(
-        registries=registries,
-        pulls=pulls,
-        planner=planner,
-        judging=Judge(planner, registries, pulls, permits),
-        telling=telling,
-        builds=builds,
-        deployments=deployments,
-        work=settings.work,
-    )
-    executions = Executions(database, engine, published.plan_execution, published.may_run)
-    inbox = Inbox(database)
-    slugs = {hosted.slug: name for name, hosted in settings.forges.hosted.items()}
     secrets = WebhookSecrets(store, settings.secrets)
     secrets.make()
-    waas = Waas(
+    return Core(
         settings=settings,
         database=database,
         tokens=Tokens(database),
         inbox=inbox,
         journal=journal,
-        forges=forges,
-        mailboxes={name: forge.mailbox for name, forge in plain.items()},
+        hosting=hosting,
+        mains=mains,
         registries=registries,
-        pulls=pulls,
-        sites=sites,
+        pulls=PullRequests(database),
+        sites=SiteDirectory(settings.sites),
         connections=connections,
         ssh_keys=UserKeys(database, store),
         images=image_store(settings),
         builds=builds,
         engine=engine,
-        dispatcher=Dispatcher(forges, registries, pulls, marks, engine, builds, listening),
-        executions=executions,
-        webhooks=Receiver(inbox, secrets, slugs),
+        executions=Executions(database, engine, published.plan_execution, published.may_run),
+        deployments=deployments,
+        webhooks=Receiver(inbox, secrets, settings.forges.slugs),
+        ready=ready,
     )
-    _register(waas, effects)
-    return waas
 
 
-def _register(waas: Waas, dispatch: DispatchEffects) -> None:
+def _register(waas: Waas) -> None:
     """Make the flows known to the engine, over their effects."""
-    settings, engine = waas.settings, waas.engine
+    settings, engine, dispatch = waas.settings, waas.engine, waas.desk.effects
     running = ExecutionEffects(
         waas.database,
         waas.journal,
@@ -162,6 +156,8 @@ def _register(waas: Waas, dispatch: DispatchEffects) -> None:
         results=settings.results,
         scratch=settings.work / "staging",
     )
+    command = partial(commanding.run_command, waas.desk.commanding)
+    engine.register(commanding.FLOW, command)
     engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
     engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
     make = partial(build_flow.run_build, waas.builds)
@@ -172,13 +168,14 @@ def _register(waas: Waas, dispatch: DispatchEffects) -> None:
 
 def worker_of(waas: Waas) -> Worker:
     """The threads that act: the engine, the inbox, the mailboxes of the forges, the reconcilers."""
+    dispatcher = waas.desk.dispatcher
     loops = [
-        Loop(f"reconciling {name}", partial(waas.dispatcher.reconcile, name), RECONCILE_SECONDS)
-        for name in waas.forges
+        Loop(f"reconciling {name}", partial(dispatcher.reconcile, name), RECONCILE_SECONDS)
+        for name in waas.hosting.forges
     ]
     return Worker(
         begin=[waas.engine.launch, waas.executions.resume_accepted, waas.builds.resume],
-        threads=[("inbox", lambda: waas.inbox.run(waas.dispatcher.handle))],
+        threads=[("inbox", lambda: waas.inbox.run(dispatcher.handle))],
         loops=[
             *loops,
             Loop("mailboxes", partial(_take_mail, waas), MAILBOX_SECONDS),
@@ -191,14 +188,15 @@ def worker_of(waas: Waas) -> Worker:
 
 def _take_mail(waas: Waas) -> None:
     """Move what the git hooks left into the inbox: stored first, removed after."""
-    for repository, mailbox in waas.mailboxes.items():
+    for repository, mailbox in waas.hosting.mailboxes.items():
         for name, event in mailbox.received():
             waas.inbox.accept(name, "mailbox", repository, event)
             mailbox.taken(name)
 
 
 def _keep_up(waas: Waas) -> None:
-    """Keep the image store within its limits, and in step with its registry."""
+    """Keep image store and inbox within their limits, and the store in step with its registry."""
+    waas.inbox.prune()
     Upkeep(waas.database, waas.images, waas.settings.builder, waas.registries).apply()
     if isinstance(waas.images, SharedStore):
         waas.images.sync()

@@ -123,7 +123,7 @@ def has_reader(path: str) -> bool:
     """Whether rules on workflows and packages read a file, and say what is wrong with it."""
     first, *folders, name = path.split("/") if "/" in path else ("", path)
     if not first:
-        return name in {"validation.yaml", "repo.yaml"}
+        return name in {"validation.yaml", "policy.yaml", "repo.yaml"}
     if first in {"packages", "cfg"}:
         return _is_read_of_catalog(first, folders, name)
     if first in NO_WORKFLOWS or first.startswith("."):

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hooks.db.tables import PullRequest
-from hooks.dispatch.flows import MERGE, PULL_REQUEST
+from hooks.dispatch.flows import MERGE
+from hooks.dispatch.judgements import Judgements, Starter, Wanted
 from hooks.dispatch.pulls import OPEN, PENDING, PullRequests, Pushed
 from hooks.forges.marks import Mains, Marks
 from hooks.forges.seams import Forge, Proposal
@@ -24,23 +25,6 @@ BRANCHES = "refs/heads/"
 LOOKED_AT = ("push", "create", "delete", "pull_request")
 RERUN = ("check_run", "check_suite")
 REMARKS = "issue_comment"
-
-
-class Starter(Protocol):
-    """The part of the engine that this needs."""
-
-    def start(self, flow: str, payload: dict[str, Any], *, id: str) -> None:  # noqa: A002
-        """Enqueue a flow; the same id is only ever run once."""
-
-
-class Wanted(Protocol):
-    """The part of the builds that this needs."""
-
-    def unwanted(self, pull: str, *, before: int | None = None) -> None:
-        """A pull request wants its builds no longer, or those of revisions before this one."""
-
-    def adopt(self, scope: str, commit: str, flow: str) -> None:
-        """A merge's flow wants what goes on for the pull request of the commit that is merged."""
 
 
 class Listener(Protocol):
@@ -60,6 +44,7 @@ class Dispatcher:
     marks: Marks
     engine: Starter
     builds: Wanted
+    judgements: Judgements
     listener: Listener
     # two looks at one repository must not overtake each other
     _locks: dict[str, threading.RLock] = field(default_factory=lambda: defaultdict(threading.RLock))
@@ -125,20 +110,7 @@ class Dispatcher:
         if row is None or _is_news(row, proposal, main, pushed):
             row = self.pulls.seen(repository, proposal, main, pushed)
         if row.verdict == PENDING:
-            self.judge(row)
-
-    def judge(self, pull: PullRequest) -> None:
-        """Have a pull request judged as it is recorded; once, however often this is called."""
-        name = f"{pull.repository}:{pull.number}"
-        self.builds.unwanted(name, before=pull.revision)
-        payload = {
-            "repository": pull.repository,
-            "id": pull.id,
-            "number": pull.number,
-            "base": pull.base,
-            "head": pull.head,
-        }
-        self.engine.start(PULL_REQUEST, payload, id=f"pull:{name}:{pull.revision}")
+            self.judgements.begin(row)
 
     def _judge_again(self, repository: str, event: dict[str, Any]) -> str:
         if event.get("action") != "rerequested":
@@ -147,7 +119,7 @@ class Dispatcher:
         found = [self.pulls.numbered(repository, int(number)) for number in numbers]
         rows = [row for row in found if row is not None and row.state == OPEN]
         for row in rows:
-            self.judge(self.pulls.judge_again(row.id))
+            self.judgements.begin(self.pulls.judge_again(row.id))
         return "" if rows else "no open pull request is named"
 
     def _end(self, row: PullRequest) -> None:

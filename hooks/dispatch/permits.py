@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ci.errors import EntryError
+from ci.policy import Policy
 from hooks.forges.seams import Forge
 
 
@@ -23,7 +23,7 @@ class BuildPermits:
 
     approvals: Approvals
     forges: Mapping[str, Forge]
-    listed: Callable[[str], Collection[str]]  # by the allow-list on main; ``EntryError`` if broken
+    policy: Callable[[str], Policy]
 
     def approved(self, repository: str, number: int, head: str) -> Collection[str] | None:
         """See ``Approvals``."""
@@ -33,8 +33,4 @@ class BuildPermits:
         """Whether what this user proposes is built without being asked for."""
         if not user:
             return False
-        try:
-            listed = user in self.listed(repository)
-        except EntryError:  # a broken list names nobody
-            listed = False
-        return listed or self.forges[repository].may(user, "build")
+        return self.policy(repository).may_build(user) or self.forges[repository].may(user, "build")

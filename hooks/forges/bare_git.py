@@ -15,10 +15,10 @@ from pathlib import Path
 
 from git import Actor, Repo
 
-from ci.errors import SettingsError
+from ci.errors import EntryError, SettingsError
 from ci.git.refs import move_ref, read_ref
 from ci.git.store import GitStore
-from hooks.forges.mailbox import Mailbox
+from hooks.forges.mailbox import MAIN, Mailbox
 from hooks.forges.seams import (
     VERDICT,
     Comment,
@@ -93,6 +93,12 @@ class BareGitForge:
             move_ref(self._store.git_dir, ref, status.head, read_ref(self._store.git_dir, ref))
             told = ("head", "base", "state", "summary", "pull")
             self.mailbox.write_status(status.head, {n: getattr(status, n) for n in told})
+
+    def forward_main(self, new: str, old: str, why: str) -> None:
+        """Merge: move main from ``old`` to ``new``. Raises ``EntryError`` if it is elsewhere."""
+        if not self._store.is_ancestor(old, new):
+            raise EntryError(f"{new[:10]} does not contain {old[:10]}", hint="rebase it on main")
+        move_ref(self._store.git_dir, MAIN, new, old, why=why)
 
     def upsert_comment(self, pull: int, comment: Comment) -> None:
         """Leave the report where the hooks look."""

@@ -13,6 +13,7 @@ from hooks.web import (
     execution_api,
     image_creation,
     pages,
+    pulls_api,
     service_api,
     webhooks,
 )
@@ -25,7 +26,8 @@ def create(waas: Any) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["waas"] = waas
     errors.register(app)
-    for room in (execution_api, image_creation, builds_api, service_api, pages, deliveries_api):
+    rooms = (execution_api, image_creation, builds_api, service_api, deliveries_api, pulls_api)
+    for room in (*rooms, pages):
         app.register_blueprint(room.api)
     prefix = image_creation.PREFIX
     app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")

@@ -1,58 +1,24 @@
-"""Deliveries over HTTP and as a page, for operators: what came, what became of it, once more.
-
-A browser that was given a token sends it along with whatever any page makes it send, so a request
-that changes something must come from our own pages, or carry a bearer token, which no browser adds
-by itself.
-"""
+"""Deliveries over HTTP and as a page, for operators: what came, what became of it, once more."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
-from werkzeug.exceptions import BadRequest, Forbidden
+from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as Answer
 
 from hooks.inbox.records import LARGEST_PAGE, DeliveryRecords, shown, shown_whole
 from hooks.inbox.tries import STATES
 from hooks.web.auth import caller, requires_operator
+from hooks.web.origin import from_our_pages
 
 api = Blueprint("deliveries_api", __name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _ON_A_PAGE = 50
-
-
-def from_our_pages(view: Callable[P, R]) -> Callable[P, R]:
-    """Answer 403 if another site's page made a browser send this.
-
-    ``Sec-Fetch-Site`` where the browser says so (https://www.w3.org/TR/fetch-metadata/), else
-    ``Origin``, which every browser adds to a POST.
-    """
-
-    @wraps(view)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = request.authorization
-        bearer = given is not None and given.type == "bearer"
-        if not bearer and not _same_origin():
-            raise Forbidden("this must be sent from a page of this service, or with a bearer token")
-        return view(*args, **kwargs)
-
-    return wrapper
-
-
-def _same_origin() -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site == "same-origin"
-    try:
-        return urlsplit(request.headers.get("Origin", "")).netloc == request.host
-    except ValueError:
-        return False
 
 
 def _records() -> DeliveryRecords:

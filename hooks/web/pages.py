@@ -82,18 +82,3 @@ def build_page(build: str) -> str:
         more=row.active is not None or len(lines) == LINES_ON_A_PAGE,
         user=caller().user,
     )
-
-
-@api.get("/pages/pulls/<repository>/<int:number>")
-@requires_token
-def pull_page(repository: str, number: int) -> tuple[str, int]:
-    """One pull request: its report and its plan."""
-    query = select(PullRequest).where(
-        PullRequest.repository == repository, PullRequest.number == number
-    )
-    with _app().database.session() as session:
-        pull = session.scalar(query)
-    if pull is None:
-        return render_template("missing.html", user=caller().user), 404
-    results = {r["id"]: r for r in pull.plan.get("results", [])}
-    return render_template("pull.html", pull=pull, results=results, user=caller().user), 200

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import select
 
-from hooks.db.tables import Deployment, PullRequest
+from hooks.db.tables import Deployment
 from hooks.web.auth import requires_token
 
 api = Blueprint("service_api", __name__)
@@ -79,13 +79,3 @@ def deployments() -> Response:
 def images() -> Response:
     """The image store."""
     return jsonify(images=[image.to_dict() for image in _app().images.list()])
-
-
-@api.get("/pulls")
-@requires_token
-def pulls() -> Response:
-    """Pull requests of the embedded forges, newest first."""
-    rows = _rows(select(PullRequest).order_by(PullRequest.id.desc()).limit(200))
-    shown = ("repository", "number", "branch", "title", "author", "base", "head", "state")
-    more = ("verdict", "build_state", "report", "plan")
-    return jsonify(pulls=[{n: getattr(p, n) for n in shown + more} for p in rows])

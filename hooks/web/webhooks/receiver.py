@@ -175,24 +175,9 @@ def _read(environ: Environ, source: str, body: bytes) -> tuple[str, Hint]:
         raise RefusedError("400 BAD REQUEST", error.message) from error
 
 
-class _OneSecret:
-    """The one secret of a service whose secrets are not sealed yet."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-
-    def valid(self, _source: str) -> Sequence[bytes]:
-        return (self._secret,)
-
-    def used(self, source: str, secret: bytes) -> None:
-        """Nobody asks."""
-
-
 def before(application: Application, waas: Any) -> Application:
     """The application with the receiver ``waas.webhooks`` before it."""
     receiver = getattr(waas, "webhooks", None)
-    if receiver is None and (secret := getattr(waas, "webhook_secret", None)) is not None:
-        receiver = Receiver(waas.inbox, _OneSecret(secret), largest=1_000_000)
     if receiver is None:  # a test's application that has no inbox
         return application
 

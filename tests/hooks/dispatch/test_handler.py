@@ -4,6 +4,7 @@ import pytest
 
 from hooks.db import Database
 from hooks.dispatch.handler import Dispatcher
+from hooks.dispatch.judgements import Judgements
 from hooks.dispatch.pulls import PullRequests
 from hooks.forge_choice import SOFTWARE
 from hooks.forges.marks import Marks
@@ -96,7 +97,8 @@ def made(tmp_path, builds, forge):
     forges = {REPO: forge, SOFTWARE: FakeForge()}
     listener = FakeListener()
     registries = Registries.single()
-    dispatcher = Dispatcher(forges, registries, pulls, marks, engine, builds, listener)
+    judgements = Judgements(engine, builds)
+    dispatcher = Dispatcher(forges, registries, pulls, marks, engine, builds, judgements, listener)
     return forge, pulls, engine, dispatcher
 
 

@@ -15,9 +15,13 @@ from hooks.builds.records import BuildRecords
 from hooks.builds.service import Builds
 from hooks.builds.spec import Requests
 from hooks.db import Database
+from hooks.dispatch.desk import Around, desk_of
+from hooks.dispatch.pulls import PullRequests
 from hooks.forges.bare_git import BareGitForge, create
 from hooks.forges.marks import Mains, Marks
 from hooks.journal import Journal
+from hooks.registries import Registries
+from hooks.sites.directory import SiteDirectory
 from hooks.tokens import Tokens
 from hooks.web.application import create as create_application
 
@@ -30,6 +34,16 @@ def _make(folder: Path, name: str, files: dict[str, str]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     create(folder / f"{name}.git", folder / f"{name}-seed")
+
+
+class Flows:
+    """Notes which flows were started, in order."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, dict[str, Any]] = {}
+
+    def start(self, _flow: str, payload: dict[str, Any], *, id: str) -> None:
+        self.started.setdefault(id, payload)
 
 
 @pytest.fixture(scope="session")
@@ -80,16 +94,43 @@ def service(
     fake_images.folder = tmp_path
     journal = Journal(database)
     records = BuildRecords(database, journal)
-    requests = Requests(build_forges, Mains(build_forges, Marks(database)))
+    mains = Mains(build_forges, Marks(database))
+    requests = Requests(build_forges, mains)
+    builds = Builds(records, build_engine, lambda: fake_images, requests)
+    settings = SimpleNamespace(builder=SimpleNamespace(registry=None))
+    settings.forges = SimpleNamespace(hosted={})
+    deployments = SimpleNamespace(by_commit=lambda *_: [])
     made = SimpleNamespace(
         database=database,
         journal=journal,
         tokens=Tokens(database),
-        forges=build_forges,
         images=fake_images.store,
-        builds=Builds(records, build_engine, lambda: fake_images, requests),
-        settings=SimpleNamespace(builder=SimpleNamespace(registry=None)),
+        hosting=SimpleNamespace(forges=build_forges),
+        builds=builds,
+        mains=mains,
+        pulls=PullRequests(database),
+        deployments=deployments,
+        settings=settings,
         executions=SimpleNamespace(mine=lambda *_, **__: []),
+    )
+    made.desk = desk_of(
+        Around(
+            database=database,
+            forges=build_forges,
+            notices=build_forges,
+            mergeable=build_forges,
+            registries=Registries.single(),
+            mains=mains,
+            sites=SiteDirectory(tmp_path / "sites"),
+            images=lambda: fake_images,
+            builds=builds,
+            deployments=deployments,
+            deploying=None,
+            engine=Flows(),
+            work=tmp_path,
+            hosted=frozenset(),
+            url="",
+        )
     )
     made.application = create_application(made)
     made.client = made.application.test_client()

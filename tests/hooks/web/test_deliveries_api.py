@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hooks.db import Database
+from hooks.dispatch.pulls import PullRequests
 from hooks.inbox import Inbox
 from hooks.tokens import Tokens
 from hooks.web.application import create
@@ -25,7 +26,7 @@ def waas(tmp_path):
     inbox.accept("d2", "mailbox", "software", {"event": "push"})
     inbox.handle_pending(lambda name, _: "" if name == "workflows" else "why <i>not</i>")
     return SimpleNamespace(
-        database=database, inbox=inbox, tokens=Tokens(database), webhook_secret=b"secret"
+        database=database, inbox=inbox, tokens=Tokens(database), pulls=PullRequests(database)
     )
 
 

@@ -15,7 +15,6 @@ from hooks.inbox import Inbox
 from hooks.journal import ERROR, INFO, Journal
 from hooks.tokens import Tokens
 from hooks.web.application import create
-from hooks.web.webhooks import sign
 
 
 class FakeEngine:
@@ -57,7 +56,6 @@ def waas(tmp_path):
         tokens=Tokens(database),
         ssh_keys=UserKeys(database, store),
         inbox=Inbox(database),
-        webhook_secret=b"secret",
         settings=SimpleNamespace(results=tmp_path / "results"),
         store=store,
     )
@@ -242,38 +240,11 @@ def test_what_was_accepted_before_a_crash_is_started_after_it(client, alice, waa
     assert waas.engine.started == [f"execution:{name}"]
 
 
-def test_a_webhook_is_stored_only_if_its_signature_holds(client, waas):
-    body = b'{"repository": "workflow-registry", "ref": "refs/heads/main"}'
-    headers = {"X-Hub-Signature-256": sign(b"secret", body), "X-Delivery": "d1"}
-    assert client.post("/webhooks/git", data=body, headers=headers).status_code == 202
-    for signature in ("", "sha256=00", "sha256=é", sign(b"other", body)):
-        bad = {
-            **headers,
-            "X-Hub-Signature-256": signature.encode("latin-1", "replace").decode("latin-1"),
-        }
-        assert client.post("/webhooks/git", data=body, headers=bad).status_code == 401
-    seen = []
-    waas.inbox.handle_pending(lambda repository, event: seen.append(repository) or "")
-    assert seen == ["workflow-registry"]
-
-
-def test_a_webhook_that_is_too_large_is_not_read(client):
-    answer = client.post("/webhooks/git", data=b"x" * 1_000_001)
-    assert answer.status_code == 413
-
-
-def test_a_signed_webhook_that_is_no_event_is_refused(client):
-    for body in (b"{", b"[]", b"[" * 50_000):
-        headers = {"X-Hub-Signature-256": sign(b"secret", body), "X-Delivery": "d1"}
-        assert client.post("/webhooks/git", data=body, headers=headers).status_code == 400
-
-
 def test_the_pages_show_what_there_is(client, alice, waas):
     name = trigger(client, alice).get_json()["id"]
     assert name in client.get("/", headers=alice).text
     page = client.get(f"/pages/executions/{name}", headers=alice).text
     assert "rom@alpha" in page
-    assert client.get("/pages/pulls/workflow-registry/9", headers=alice).status_code == 404
 
 
 def test_only_an_operator_sees_deliveries(client, alice, waas):

@@ -1,0 +1,1 @@
+"""Commands that people give on pull requests: read, decided on, done once, answered."""
