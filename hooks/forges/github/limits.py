@@ -62,7 +62,7 @@ class Limits:
             raise SiteError(
                 f"GitHub ({name}) takes no requests from us for {left:.0f} seconds: its rate limit",
                 transient=True,
-                hint=f"`waas github check {name}` shows what is left",
+                hint="`waas github check` shows what is left",
             )
         if left > 0:
             self._sleep(left)

@@ -140,7 +140,7 @@ class GitHubForge:
             if number == _MOST_REMARK_PAGES:
                 whole = False
                 break
-            found += [remark for remark, _ in page if not self._is_ours(remark)]
+            found += [remark for remark, _ in page if self._counts(remark)]
             newest = max([newest, *(time for _, time in page)])
         mark = max(since, _shifted(newest, -_OVERLAP)) if whole else newest
         return found, mark
@@ -152,9 +152,12 @@ class GitHubForge:
         except ValueError:
             return _written(datetime.now(UTC))
 
-    def _is_ours(self, remark: Remark) -> bool:
-        """A token may be a person's, who writes commands as well."""
-        return is_marked(remark.text) and remark.author == self._connection.login()
+    def _counts(self, remark: Remark) -> bool:
+        """Whether somebody else wrote it on a pull request. A token may be a person's, who writes
+        commands as well.
+        """
+        is_ours = is_marked(remark.text) and remark.author == self._connection.login()
+        return bool(remark.pull and remark.author) and not is_ours
 
 
 def git_url(api: str) -> str:

@@ -21,7 +21,28 @@ _JSON = st.recursive(
     max_leaves=20,
 )
 _NAMES = st.sampled_from(
-    ["action", "sender", "login", "repository", "full_name", "pull_request", "number", "head", "issue", "comment", "id", "check_run", "check_suite", "head_sha", "pull_requests", "ref", "ref_type", "after", "sha", "review"]
+    [
+        "action",
+        "sender",
+        "login",
+        "repository",
+        "full_name",
+        "pull_request",
+        "number",
+        "head",
+        "issue",
+        "comment",
+        "id",
+        "check_run",
+        "check_suite",
+        "head_sha",
+        "pull_requests",
+        "ref",
+        "ref_type",
+        "after",
+        "sha",
+        "review",
+    ]
 )
 _LIKE_PAYLOADS = st.recursive(
     _JSON | st.just(COMMIT) | st.just("refs/heads/x") | st.just("branch"),
