@@ -57,8 +57,8 @@ class Telling:
             return
         notices = self.notices[row.repository]
         found = Report.from_dict(row.report)
+        self.comment(row)  # first: whoever waits for the verdict then reads it
         self._status(row, row.verdict, summary(found), found)
-        self.comment(row)
         for status in self._build_statuses(row):
             notices.show(status)
         notices.label(row.number, label_of(row))

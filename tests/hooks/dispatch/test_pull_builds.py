@@ -41,6 +41,7 @@ class FakeNotices:
         self.comments.append(comment.text)
 
     def show(self, status):
+        assert status.state == "PENDING" or self.comments, "the verdict came before its reasons"
         self.statuses[status.name] = status
 
     def label(self, _number, state):
