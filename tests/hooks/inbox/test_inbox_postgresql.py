@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,43 +28,37 @@ def _program(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of this module's own, on a socket in its folder; a URL without a database."""
+def server() -> Iterator[str]:
+    """A server of this module's own, on a socket in its folder; a URL."""
     initdb, postgres = _program("initdb"), _program("postgres")
-    folder = tmp_path_factory.mktemp("pg")
-    who = {}
-    if os.getuid() == 0:  # it refuses to run as root
-        who = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        for part in (folder, *folder.parents[:3]):
-            if part.name.startswith("pytest-"):
-                part.chmod(0o711)
-        shutil.chown(folder, "postgres", "postgres")
-        folder.chmod(0o700)
-    data = folder / "data"
-    subprocess.run(
-        [initdb, "-D", data, "-A", "trust", "-U", "waas", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd="/",
-        **who,
-    )
-    process = subprocess.Popen(
-        [postgres, "-D", data, "-k", folder, "-c", "listen_addresses="],
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        **who,
-    )
-    url = f"postgresql+psycopg://waas@/postgres?host={folder}"
+    who = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    who = who if os.getuid() == 0 else {}  # it refuses to run as root
+    # not below pytest's folder, which is its user's alone and too long for a socket
+    with tempfile.TemporaryDirectory(prefix="waas-pg-") as folder:
+        if who:
+            shutil.chown(folder, "postgres", "postgres")
+        initialize = [initdb, "-D", f"{folder}/data", "-A", "trust", "-U", "waas", "--no-sync"]
+        subprocess.run(initialize, check=True, capture_output=True, cwd="/", **who)
+        serve = [postgres, "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses="]
+        process = subprocess.Popen(serve, stderr=subprocess.DEVNULL, cwd="/", **who)
+        url = f"postgresql+psycopg://waas@/postgres?host={folder}"
+        try:
+            _wait_for(url)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)  # ends sessions too
+            process.wait(30)
+
+
+def _wait_for(url: str) -> None:
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     for _ in range(3000):
         try:
             engine.connect().close()
-            break
+            return
         except sa.exc.OperationalError:
             threading.Event().wait(0.01)
-    yield url
-    process.send_signal(signal.SIGINT)  # ends sessions too
-    process.wait(30)
+    pytest.fail("the server does not start")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
@@ -70,6 +70,7 @@ def test_an_outage_counts_only_after_a_day(attempts, since):
     assert fate.state == (FAILED if counted and attempts == ATTEMPTS else RECEIVED)
 
 
+@example("\ud800")
 @given(st.text(st.characters(), max_size=50) | st.just("x" * (REASON_CHARACTERS + 1)))
 def test_a_reason_can_be_stored(text):
     stored = clean(text)
