@@ -54,8 +54,8 @@ class Scripted:
 
 
 @contextmanager
-def serving() -> Iterator[Scripted]:
-    scripted = Scripted()
+def serving(scripted: Scripted | None = None) -> Iterator[Any]:
+    scripted = scripted or Scripted()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -9,12 +9,12 @@ from functools import lru_cache
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from scripted_http import Answer, Scripted, serving
 
 from ci.errors import SettingsError, SiteError
 from hooks.forge_choice import GitHubConnection
 from hooks.forges.github.connection import Connection
 from hooks.forges.github.failures import AnsweredError
-from scripted_http import Answer, Scripted, serving
 
 TOKEN = "ghp_0123456789abcdef"
 LATER = "2100-01-01T00:00:00Z"
