@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 
 from builder.store import ImageStore
 from builder.store.shared import SharedStore
+from ci.errors import EntryError
 from hooks.builds import flow as build_flow
 from hooks.builds import service as build_service
 from hooks.builds.records import BuildRecords
@@ -39,6 +41,8 @@ from hooks.tokens import Tokens
 from hooks.upkeep import Upkeep
 from hooks.web.webhooks import Receiver
 from hooks.worker import Loop, Worker
+
+log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 30.0
 UPKEEP_SECONDS = 3600.0
@@ -190,7 +194,10 @@ def _take_mail(waas: Waas) -> None:
     """Move what the git hooks left into the inbox: stored first, removed after."""
     for repository, mailbox in waas.hosting.mailboxes.items():
         for name, event in mailbox.received():
-            waas.inbox.accept(name, "mailbox", repository, event)
+            try:
+                waas.inbox.accept(name, "mailbox", repository, event)
+            except EntryError as error:  # it cannot be a delivery, and blocks those after it
+                log.warning("mail %s of %s is dropped: %s", name, repository, error)
             mailbox.taken(name)
 
 

@@ -19,7 +19,6 @@ STARTERS = re.compile(
 ALLOWED = {
     "hooks/forges/bare_git.py": "makes a repository of our own out of our own seed",
     "hooks/demo/developer.py": "the demo plays a person at a computer, with a clone of our seed",
-    "hooks/forges/git_hook.py": "asks whether main moves forward, inside a push",
 }
 
 

@@ -21,6 +21,7 @@ _COMMANDS = {
     "webhooks": "hooks.cli.webhooks:webhooks",
     "github": "hooks.cli.github:github",
     "builds": "hooks.cli.builds:builds",
+    "git": "hooks.cli.git:git",
     "sites": "hooks.cli.sites:sites",
     "deployments": "hooks.cli.sites:deployments",
     # authors, on any checkout
@@ -45,6 +46,7 @@ _SHORT = {
     "webhooks": "The secrets that webhooks are signed with: show, change.",
     "github": "Connections to GitHub: make them, check them.",
     "builds": "Image builds: list them, read their logs, cancel them.",
+    "git": "The repositories that we host: who may use them.",
     "sites": "The sites: list them, check that they can be used.",
     "deployments": "Which workflow is in place where.",
     "validate": "Judge a registry checkout, offline.",

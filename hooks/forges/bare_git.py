@@ -1,7 +1,8 @@
 """The embedded forge: bare git repositories with hooks.
 
-A branch that is pushed is a pull request; a push of its commit to main is the merge. Whoever can
-write to the repository is trusted with building (the operating system says who that is).
+A branch that is pushed is a pull request; a push of its commit to main is the merge. Who may do
+what: ``hooks.forges.access``; without that file, whoever can write to the repository is trusted
+with building (the operating system says who that is).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from git import Actor, Repo
@@ -34,27 +35,39 @@ SERVICE = Actor("hpcwaas", "hpcwaas@localhost")
 CONFIG = {
     "receive": {
         "fsckObjects": "true",
-        "maxInputSize": "200m",
+        "maxInputSize": "200m",  # bytes of a pack as it is sent
+        "unpackLimit": "1",  # packs stay packs: what was sent small does not unfold on the disk
         "denyNonFastForwards": "false",  # branches may be rewritten; the gate guards main
         "denyDeleteCurrent": "true",
         "advertisePushOptions": "true",
         "autogc": "false",
     },
-    "core": {"logAllRefUpdates": "true"},
+    "transfer": {"fsckObjects": "true", "advertiseSID": "false"},
+    "uploadpack": {"allowFilter": "true"},  # shallow and partial clones cost us less
+    "core": {
+        "logAllRefUpdates": "true",
+        "bigFileThreshold": "1m",  # larger files are streamed, not held in memory
+    },
     "gc": {"auto": "0"},
 }
+_SHIMS = Path(__file__).parent.parent
+
+
+Rights = Callable[[str, str], bool]
+"""Whether a user has a right (``build``, ``merge``, ``deploy``) in this repository."""
 
 
 class BareGitForge:
     """One bare repository on a local disk."""
 
-    def __init__(self, repository: Path) -> None:
+    def __init__(self, repository: Path, access: Rights | None = None) -> None:
         if not (repository / "HEAD").is_file():
             raise SettingsError(
                 f"{repository} is not a bare git repository",
                 hint="`waas init` makes it; or correct `repositories:` in the settings",
             )
         self._store = GitStore(repository)
+        self._access = access
         self.mailbox = Mailbox(repository)
 
     def look(self) -> Snapshot:
@@ -75,9 +88,11 @@ class BareGitForge:
         merged = bool(main) and self._store.is_ancestor(head, main)
         return Ending(merged, head if merged else "")
 
-    def may(self, user: str, right: str) -> bool:  # noqa: ARG002
-        """Whoever could push may build and merge."""
-        return bool(user)
+    def may(self, user: str, right: str) -> bool:
+        """As the rights say; without any, whoever could push may build and merge."""
+        if self._access is None:
+            return bool(user)
+        return self._access(user, right)
 
     def remarks(self, since: str) -> tuple[Sequence[Remark], str]:
         """None: people talk on our own page, which acts at once."""
@@ -132,10 +147,6 @@ def create(repository: Path, seed: Path, *, without: Iterable[str] = ()) -> None
         source.index.commit("Start of the registry", author=SERVICE, committer=SERVICE)
         clone = source.clone(str(bare), bare=True)
         clone.delete_remote(clone.remote("origin"))
-        with clone.config_writer() as config:
-            for section, values in CONFIG.items():
-                for key, value in values.items():
-                    config.set_value(section, key, value)
         install_hooks(bare)
         bare.rename(repository)
 
@@ -147,9 +158,11 @@ def install_hooks(repository: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in ("update", "post-receive"):
-        command = shlex.join([sys.executable, "-P", "-m", "hooks.forges.git_hook", name])
+        shim = (_SHIMS / name).read_text(encoding="utf-8")
         hook = folder / name
-        hook.write_text(
-            f'#!/bin/sh\n# Written by hpcwaas; `waas init` renews it.\nexec {command} "$@"\n'
-        )
+        hook.write_text(shim.replace("@PYTHON@", shlex.quote(sys.executable)), encoding="utf-8")
         hook.chmod(0o755)
+    with Repo(repository) as opened, opened.config_writer() as config:
+        for section, values in CONFIG.items():
+            for key, value in values.items():
+                config.set_value(section, key, value)

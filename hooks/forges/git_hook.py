@@ -2,40 +2,63 @@
 
 ``update`` is the gate: main only moves forward, and only along a pair (main, commit) that was
 validated. ``post-receive`` hands the push to the service and shows the pusher its verdict.
-Standard library only, and started with ``python -P``: it must be quick, and nothing of the
-repository may be imported.
+Started with ``python -P``: nothing of the repository may be imported, and little of ours, since
+it must be quick.
+
+Who pushes is what the server that let them in says (``WAAS_USER``, ``WAAS_RIGHT``: see
+``ci.git.serving``); without it, an account of this machine that may write to the repository.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from ci.errors import WaasError
+from ci.git.ancestry import is_ancestor
+from ci.git.names import check_ref
 from hooks.forges.mailbox import MAIN, NONE, Mailbox
 
 WAIT_SECONDS = 20.0
+MOST_OPTIONS = 20
+LONGEST_TITLE = 250  # characters
 BRANCHES = "refs/heads/"
 
 
 def update(repository: Path, ref: str, old: str, new: str) -> str:
     """Why this ref may not be updated; empty if it may."""
-    if ref != MAIN:
-        return "" if ref.startswith(BRANCHES) else f"{ref}: only branches can be pushed here"
+    if (refused := _not_allowed(ref, new)) or ref != MAIN:
+        return refused
     if new == NONE:
         return "main cannot be deleted"
     if old == NONE:
         return ""  # the very first commit
-    if not _is_ancestor(repository, old, new):
+    if not is_ancestor(repository, old, new):
         return "main only moves forward: rebase your branch on main and push the branch first"
     status = Mailbox(repository).status(new) or {}
     if status.get("state") == "PASSED" and status.get("base") == old:
         return ""
     return _refusal(status, new)
+
+
+def _not_allowed(ref: str, new: str) -> str:
+    """Why nobody, or not this pusher, may push to a ref of this name."""
+    if not ref.startswith(BRANCHES):
+        return f"{ref}: only branches can be pushed here"
+    if new != NONE:  # one that came in otherwise may be deleted
+        try:
+            check_ref(ref)
+        except WaasError as error:
+            return f"this cannot be the name of a branch: {error.message}"
+    right = os.environ.get("WAAS_RIGHT")
+    if "WAAS_USER" not in os.environ or right == "merge" or (right == "propose" and ref != MAIN):
+        return ""
+    what = "merge: ask a maintainer" if ref == MAIN else "push here: you may read"
+    return f"{os.environ['WAAS_USER']} may not {what}"
 
 
 def _refusal(status: dict[str, Any], new: str) -> str:
@@ -52,18 +75,14 @@ def _refusal(status: dict[str, Any], new: str) -> str:
     return f"{short} was validated against an older main: push your branch again"
 
 
-def _is_ancestor(repository: Path, old: str, new: str) -> bool:
-    command = ["git", "--git-dir", str(repository), "merge-base", "--is-ancestor", old, new]
-    return subprocess.run(command, check=False, timeout=30).returncode == 0
-
-
 def post_receive(repository: Path, lines: list[str]) -> None:
     """Hand every updated ref to the service; show the verdict on the branches."""
     box = Mailbox(repository)
     updates = [line.split(maxsplit=2) for line in lines if line.strip()]
+    options = _options()
     for old, new, ref in updates:
         event = {"ref": ref.strip(), "old": old, "new": new, "pusher": _pusher()}
-        box.send(event | {"options": _options()})
+        box.send(event | {"options": options})
     for _, new, ref in updates:
         if new == NONE or not ref.startswith(BRANCHES):
             continue
@@ -90,13 +109,24 @@ def _show_verdict(box: Mailbox, commit: str) -> None:
 
 
 def _pusher() -> str:
-    # Set by the server that let the pusher in (SSH forced command, HTTP); else the login.
     return os.environ.get("WAAS_USER") or getpass.getuser()
 
 
-def _options() -> list[str]:
+def _options() -> dict[str, Any]:
+    """What was said with ``git push -o``: ``title=…``, ``draft``, ``draft=false``."""
     count = os.environ.get("GIT_PUSH_OPTION_COUNT", "0")
-    return [os.environ.get(f"GIT_PUSH_OPTION_{i}", "") for i in range(int(count) % 20)]
+    found: dict[str, Any] = {}
+    for number in range(min(int(count), MOST_OPTIONS) if count.isdigit() else 0):
+        text = os.environ.get(f"GIT_PUSH_OPTION_{number}", "")
+        name, _, value = text.partition("=")
+        if name == "title" and value:
+            found["title"] = value[:LONGEST_TITLE]
+        elif name == "draft" and value in {"", "true", "false"}:
+            found["draft"] = value != "false"
+        else:
+            shown = "".join(c if c.isprintable() else "?" for c in text[:80])
+            print(f"unknown push option {shown!r}; there are: title=TEXT, draft, draft=false")
+    return found
 
 
 def main(arguments: list[str]) -> int:
@@ -109,7 +139,7 @@ def main(arguments: list[str]) -> int:
                 print(refusal, file=sys.stderr)
             return 1 if refusal else 0
         post_receive(repository, sys.stdin.read().splitlines())
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, WaasError) as error:
         print(f"the service's hook could not work: {error}", file=sys.stderr)
         return 1
     return 0

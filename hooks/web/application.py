@@ -11,6 +11,7 @@ from hooks.web import (
     deliveries_api,
     errors,
     execution_api,
+    git_http,
     image_creation,
     pages,
     pulls_api,
@@ -26,8 +27,8 @@ def create(waas: Any) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["waas"] = waas
     errors.register(app)
-    rooms = (execution_api, image_creation, builds_api, service_api, deliveries_api, pulls_api)
-    for room in (*rooms, pages):
+    programs = (execution_api, image_creation, builds_api, service_api, deliveries_api, git_http)
+    for room in (*programs, pulls_api, pages):
         app.register_blueprint(room.api)
     prefix = image_creation.PREFIX
     app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")
