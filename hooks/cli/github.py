@@ -32,7 +32,7 @@ def github() -> None:
 @click.option("--key-file", metavar="FILE", help="The App's private key, as GitHub gave it (.pem).")
 @click.option("--token-file", metavar="FILE", help="A token instead of an App; - for the input.")
 @click.pass_context
-def connect(ctx: click.Context, name: str, /, **given: Any) -> None:
+def connect(ctx: click.Context, /, name: str, **given: Any) -> None:
     """Keep the key or token of the connection NAME sealed, and say what to put into waas.yaml."""
     from hooks.forges.github.connection import check_key, check_token
 

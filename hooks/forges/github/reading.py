@@ -86,24 +86,27 @@ class GitHubForge:
             return self._store
 
     def _bring(self, commit: str) -> bool:
-        """Fetch where the commit may be: a pull request or main; whether it is there then."""
-        if commit not in self._numbers and self.look().main != commit:
-            path = f"{self._repository}/commits/{commit}/pulls"
-            try:
-                numbers = self._connection.get(path, _numbers)
-            except AnsweredError as error:
-                if error.status not in {404, 409, 422}:
-                    raise
-                numbers = []
-        else:
-            numbers = [self._numbers[commit]] if commit in self._numbers else []
-        refs = [f"refs/pull/{number}/head" for number in numbers[:5]]
-        for ref in [*refs, f"refs/heads/{MAIN}"]:
+        """Fetch where the commit may be, one after the other; whether it is there then."""
+        pulls = [f"refs/pull/{number}/head" for number in self._numbers_of(commit)[:5]]
+        for ref in [*pulls, f"refs/heads/{MAIN}"]:
             token = self._connection.token()
             remote.fetch(self._mirror, self._address, [ref], token=token)
             if remote.has(self._mirror, commit):
                 return True
         return False
+
+    def _numbers_of(self, commit: str) -> list[int]:
+        """The pull requests that have this commit: none if it is main."""
+        if commit not in self._numbers and self.look().main == commit:
+            return []
+        if commit in self._numbers:
+            return [self._numbers[commit]]
+        try:
+            return self._connection.get(f"{self._repository}/commits/{commit}/pulls", _numbers)
+        except AnsweredError as error:
+            if error.status not in {404, 409, 422}:  # no such commit
+                raise
+            return []
 
     def ending(self, number: int, head: str) -> Ending | None:  # noqa: ARG002 numbers stay
         """Merged or closed; one that now goes to another branch than main is closed for us."""

@@ -59,6 +59,7 @@ def serving(scripted: Scripted | None = None) -> Iterator[Any]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet for an answer
 
         def handle_any(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -74,7 +75,7 @@ def serving(scripted: Scripted | None = None) -> Iterator[Any]:
                 return
             text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
             shown = b"" if answer.status in {204, 304} else text.encode()
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
             for name, value in {**answer.headers, "Content-Length": str(len(shown))}.items():
                 self.send_header(name, value)
             self.end_headers()

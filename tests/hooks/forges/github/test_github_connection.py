@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from functools import lru_cache
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from app_credentials import TOKEN, fresh, private_key
 from scripted_http import Answer, Scripted, serving
 
 from ci.errors import SettingsError, SiteError
 from hooks.forge_choice import GitHubConnection
 from hooks.forges.github.connection import Connection
 from hooks.forges.github.failures import AnsweredError
-
-TOKEN = "ghp_0123456789abcdef"
-LATER = "2100-01-01T00:00:00Z"
-
-
-@lru_cache
-def private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 def whole(answer):
@@ -48,10 +33,6 @@ def connection(github: Scripted) -> Connection:
 def app(github: Scripted, **options) -> Connection:
     settings = GitHubConnection("public", github.url, app=7, installation=9)
     return Connection(settings, lambda _: private_key(), **options)
-
-
-def fresh(token: str) -> Answer:
-    return Answer(201, {"token": token, "expires_at": LATER, "permissions": {}})
 
 
 def test_a_token_travels_in_the_header_alone(github, connection):
@@ -204,8 +185,7 @@ def test_an_app_signs_for_an_installation_s_token_and_renews_it(github):
 
 def test_an_installation_s_token_is_renewed_before_it_ends(github):
     tokens = "POST /app/installations/9/access_tokens"
-    ended = {"token": "ghs_first", "expires_at": "2020-01-01T00:00:00Z", "permissions": {}}
-    github.on(tokens, Answer(201, ended), fresh("ghs_second"))
+    github.on(tokens, fresh("ghs_first", "2020-01-01T00:00:00Z"), fresh("ghs_second"))
     github.on("GET /x", Answer(body=[1]))
     connection = app(github)
     connection.get("/x", whole)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from app_credentials import TOKEN, fresh, private_key
 from scripted_http import Answer, serving
 from small_github import HEAD, OURS, SLUG, SmallGitHub
-from test_github_connection import TOKEN, fresh, private_key
 
 from ci.errors import SiteError
 from ci.findings import Finding, Severity
