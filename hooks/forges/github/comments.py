@@ -77,7 +77,7 @@ def _marked(comments: Any) -> list[_Ours]:
     """Our comments; one that was edited on GitHub's page has other line ends."""
     found = []
     for comment in comments:
-        text, user = str(comment["body"] or "").replace("\r\n", "\n"), comment["user"]
+        text, user = str(comment.get("body") or "").replace("\r\n", "\n"), comment["user"]
         if is_marked(text) and user:
             found.append(_Ours(int(comment["id"]), str(user["login"]), _digest(text)))
     return found

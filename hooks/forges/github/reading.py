@@ -226,7 +226,7 @@ def _remarks(comments: Any) -> list[tuple[Remark, str]]:
     for comment in comments:
         pull, user = _PULL.search(comment["html_url"]), comment["user"]
         author, number = (user["login"] if user else ""), int(pull[1]) if pull else 0
-        text = str(comment["body"] or "")[:LONGEST_REMARK]
+        text = str(comment.get("body") or "")[:LONGEST_REMARK]
         found.append((Remark(str(int(comment["id"])), number, author, text), comment["updated_at"]))
     return found
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +38,7 @@ class Scripted:
         self.answers: dict[str, list[Answer]] = {}
         self.asked: list[Asked] = []
         self.url = ""
+        self.raw: Callable[[BaseHTTPRequestHandler, bytes], bool] | None = None
 
     def on(self, what: str, *answers: Answer) -> None:
         self.answers[what] = list(answers)
@@ -63,6 +64,8 @@ def serving(scripted: Scripted | None = None) -> Iterator[Any]:
 
         def handle_any(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if scripted.raw is not None and scripted.raw(self, data):
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = json.loads(data) if data else None
             answer = scripted.answer(Asked(self.command, self.path, headers, body))
