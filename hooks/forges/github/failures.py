@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import requests
-from github import BadAttributeException, GithubException
+from github import BadAttributeException, GithubException, RateLimitExceededException
 
 from ci.errors import SettingsError, SiteError, WaasError
 from ci.markdown import printable
 
 LONGEST = 300  # characters of what GitHub says
 
-Heard = Callable[[int, Mapping[str, str]], float]
-"""Takes the status and headers of an answer; seconds that a rate limit lasts, 0 for none."""
+
+class Heard(Protocol):
+    """Takes the status and headers of a refusal, and whether it speaks of a limit."""
+
+    def __call__(self, status: int, headers: Mapping[str, str], *, said: bool = False) -> float:
+        """Seconds that a rate limit lasts, 0 for none."""
 
 
 class AnsweredError(SiteError):
@@ -58,7 +62,7 @@ def unreadable(name: str) -> SiteError:
 
 def _answered(name: str, what: str, error: GithubException, heard: Heard) -> WaasError:
     status, headers, who = error.status, error.headers or {}, f"GitHub ({name})"
-    seconds = heard(status, headers)
+    seconds = heard(status, headers, said=isinstance(error, RateLimitExceededException))
     if seconds:
         message = f"{who} takes no requests from us for {seconds:.0f} seconds: its rate limit"
         return AnsweredError(status, message, transient=True)

@@ -20,11 +20,13 @@ QUEUE = 60.0  # seconds that a write waits for those before it
 SECONDARY = 60.0  # seconds to wait when GitHub does not say how long
 
 
-def forbidden_for(status: int, headers: Mapping[str, str], now: float) -> float:
+def forbidden_for(
+    status: int, headers: Mapping[str, str], now: float, *, said: bool = False
+) -> float:
     """Seconds until a limit lets us ask again; 0 for an answer that is no limit.
 
     ``headers`` have lower-case names, ``now`` is in Unix seconds. A refusal for want of rights has
-    the same status and neither header.
+    the same status; ``said`` is whether GitHub's words speak of a limit.
     """
     if status not in {403, 429}:
         return 0.0
@@ -33,7 +35,7 @@ def forbidden_for(status: int, headers: Mapping[str, str], now: float) -> float:
     if headers.get("x-ratelimit-remaining") == "0":
         reset = _number(headers.get("x-ratelimit-reset", ""))
         return max(reset - now, 0.0) + 1.0 if reset is not None else SECONDARY
-    return SECONDARY if status == 429 else 0.0
+    return SECONDARY if said or status == 429 else 0.0
 
 
 def _number(text: str) -> float | None:
@@ -67,9 +69,9 @@ class Limits:
         if left > 0:
             self._sleep(left)
 
-    def heard(self, status: int, headers: Mapping[str, str]) -> float:
-        """After every answer: seconds that GitHub wants to be left alone, 0 for none."""
-        seconds = forbidden_for(status, headers, self._clock())
+    def heard(self, status: int, headers: Mapping[str, str], *, said: bool = False) -> float:
+        """After every refusal: seconds that GitHub wants to be left alone, 0 for none."""
+        seconds = forbidden_for(status, headers, self._clock(), said=said)
         if seconds:
             self._not_before = max(self._not_before, self._clock() + seconds)
         return seconds

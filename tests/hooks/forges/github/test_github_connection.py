@@ -122,13 +122,22 @@ def test_a_redirection_to_another_host_is_not_followed(github, connection):
         connection.get("/x", whole)
 
 
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes."
+
+
 @pytest.mark.parametrize(
-    "headers", [{"Retry-After": "900"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}]
+    ("message", "headers"),
+    [
+        (SECONDARY, {"Retry-After": "900"}),
+        (SECONDARY, {"X-RateLimit-Remaining": "4000"}),
+        (
+            "API rate limit exceeded for installation ID 9.",
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999999"},
+        ),
+    ],
 )
-def test_a_rate_limit_keeps_every_later_request_back(github, connection, headers):
-    if "X-RateLimit-Reset" in headers:
-        headers = headers | {"X-RateLimit-Reset": "99999999999"}
-    github.on("GET /x", Answer(403, {"message": "API rate limit exceeded"}, headers))
+def test_a_rate_limit_keeps_every_later_request_back(github, connection, message, headers):
+    github.on("GET /x", Answer(403, {"message": message}, headers))
     for _ in range(3):
         with pytest.raises(SiteError, match="rate limit") as told:
             connection.get("/x", whole)
