@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ci.errors import SettingsError
 
@@ -44,10 +45,9 @@ class GitHubConnection:
 
     @property
     def pages(self) -> str:
-        """Where its web pages and its git repositories are (``/api/v3`` is GitHub Enterprise's)."""
-        if self.url == GITHUB_API:
-            return "https://github.com"
-        return self.url.removesuffix("/api/v3")
+        """Where its web pages and its git repositories are."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
 
     @property
     def credential(self) -> str:

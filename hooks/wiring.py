@@ -8,7 +8,8 @@ from functools import partial
 
 from builder.store import ImageStore
 from builder.store.shared import SharedStore
-from ci.errors import EntryError
+from ci.errors import EntryError, SiteError
+from ci.git import remote
 from hooks.builds import flow as build_flow
 from hooks.builds import service as build_service
 from hooks.builds.records import BuildRecords
@@ -23,6 +24,7 @@ from hooks.db import Database
 from hooks.dispatch import commanding, flows
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.desk import Around, Desk, desk_of
+from hooks.dispatch.missed import Missed
 from hooks.dispatch.pulls import PullRequests
 from hooks.engine import Engine
 from hooks.executions import flow as execution_flow
@@ -114,7 +116,7 @@ def _core(settings: Settings, worker: str) -> Core:
     journal = Journal(database)
     store = EncryptedFiles.init(settings.secrets)
     registries = Registries(settings.forges.registries)
-    hosting = hosting_of(settings)
+    hosting = hosting_of(settings, store.read)
     mains = Mains(hosting.forges, Marks(database))
     connections = Connections(store.read)
     engine = Engine(settings.database, executor=worker)
@@ -174,7 +176,7 @@ def worker_of(waas: Waas) -> Worker:
     """The threads that act: the engine, the inbox, the mailboxes of the forges, the reconcilers."""
     dispatcher = waas.desk.dispatcher
     loops = [
-        Loop(f"reconciling {name}", partial(dispatcher.reconcile, name), RECONCILE_SECONDS)
+        Loop(f"reconciling {name}", partial(_reconcile, waas, name), RECONCILE_SECONDS)
         for name in waas.hosting.forges
     ]
     return Worker(
@@ -188,6 +190,16 @@ def worker_of(waas: Waas) -> Worker:
         ],
         end=[waas.inbox.stop, waas.builds.stop, waas.engine.stop, waas.connections.close],
     )
+
+
+def _reconcile(waas: Waas, repository: str) -> None:
+    """Find what was missed, by the forge's own record and by how things are."""
+    missed = Missed(waas.hosting.outboxes, Marks(waas.database), waas.inbox)
+    try:
+        missed.collect(repository)
+    except SiteError as error:  # how things are counts, and may be had all the same
+        log.warning("webhooks of %s that were missed: %s", repository, error)
+    waas.desk.dispatcher.reconcile(repository)
 
 
 def _take_mail(waas: Waas) -> None:
@@ -207,3 +219,6 @@ def _keep_up(waas: Waas) -> None:
     Upkeep(waas.database, waas.images, waas.settings.builder, waas.registries).apply()
     if isinstance(waas.images, SharedStore):
         waas.images.sync()
+    for mirror in waas.hosting.mirrors.values():
+        if mirror.is_dir():
+            remote.tidy(mirror)

@@ -55,6 +55,14 @@ class Told:
     link: str = ""
     deployed: Sequence[Deployed] = ()
     answers: Sequence[Answered] = ()
+    pending: bool = False  # nothing is known of this commit yet
+
+    @property
+    def verdict(self) -> str:
+        """What is known, in words."""
+        if self.pending:
+            return "is being validated"
+        return "passed" if self.found.passed else "did not pass"
 
     def rows(self) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
         """Each row of the plan, and its build if there is one."""
@@ -69,11 +77,10 @@ class Told:
 
 def text(told: Told) -> str:
     """The comment for a terminal."""
-    verdict = "passed" if told.found.passed else "did not pass"
-    lines = [f"pull request #{told.number}: {told.head[:10]} {verdict}", ""]
+    lines = [f"pull request #{told.number}: {told.head[:10]} {told.verdict}", ""]
     if told.found.findings or told.found.affected:
         lines += [render_text(told.found).rstrip(), ""]
-    if told.found.passed:
+    if told.found.passed and not told.pending:
         lines += [*_plan_lines(told), ""]
     lines += [f"{d.workflow} {d} on {d.site}" for d in told.deployed]
     lines += [f"{a.by}: {harmless(a.text)}\n  {harmless(a.answer)}" for a in told.answers]
@@ -119,6 +126,8 @@ def what_next(told: Told) -> str:
     """What the author may do now."""
     if told.deployed:
         return "merged"
+    if told.pending:
+        return "the verdict follows"
     if not told.found.passed:
         return "correct this and push the branch again"
     if any(build.get("error") and build.get("state") != "CANCELLED" for build in told.builds):

@@ -9,12 +9,11 @@ from hooks.dispatch.comment import Told, state_of, what_next
 
 def markdown(told: Told) -> str:
     """The comment. What strangers wrote in it is neither markup nor a mention."""
-    mark = "✅" if told.found.passed else "❌"
-    verdict = "passed" if told.found.passed else "did not pass"
-    lines = [f"### {mark} {code(told.head[:10])} {verdict}", ""]
+    mark = "⏳" if told.pending else "✅" if told.found.passed else "❌"
+    lines = [f"### {mark} {code(told.head[:10])} {told.verdict}", ""]
     if told.found.findings or told.found.affected:
         lines += [render_markdown(told.found).rstrip(), ""]
-    if told.found.passed:
+    if told.found.passed and not told.pending:
         lines += [*_plan(told), ""]
     lines += [escaped(what_next(told)) + ".", ""]
     if told.deployed:

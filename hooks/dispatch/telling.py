@@ -95,6 +95,7 @@ class Telling:
             link=self._link(row),
             deployed=self._deployed(row),
             answers=list(self.answers(row.repository, row.number)),
+            pending=not row.report,
         )
 
     def _deployed(self, row: PullRequest) -> list[Deployed]:
