@@ -78,7 +78,7 @@ class World:
         database.migrate()
         self.forge, self.engine, self.builds = FakeForge(), FakeEngine(), FakeBuilds()
         self.pulls, self.records = PullRequests(database), CommandRecords(database)
-        self.deploying = FakeDeploying()
+        self.deploying, self.ran = FakeDeploying(), set()
         forges = {REPO: self.forge}
         telling = Telling(
             forges, self.pulls, lambda *key: answers_of(self.records, *key), lambda *_: ()
@@ -94,8 +94,10 @@ class World:
     def write(self, text, by="ada", id="17"):
         self.forge.written = [Remark(id, 3, by, text)]
         self.listening.listen(REPO)
-        for payload in self.engine.of("command"):
-            run_command(self.commanding, FakeFlow(), payload)
+        for name, (flow, payload) in list(self.engine.flows.items()):
+            if flow == "command" and name not in self.ran:
+                self.ran.add(name)
+                run_command(self.commanding, FakeFlow(), payload)
 
     def planned(self):
         row = {"workflow": "rom", "owner": "rom", "step": "solve", "site": "alpha"}
