@@ -66,7 +66,7 @@ class Dispatcher:
             return f"{ref or 'no ref'}: only branches are looked at"
         pushed = Pushed(
             branch=ref.removeprefix(BRANCHES),
-            head=str(event.get("new", "")),
+            head=str(event.get("new") or event.get("head") or ""),
             by=str(event.get("pusher", "")),
             options=event.get("options") if isinstance(event.get("options"), dict) else {},
         )
@@ -115,9 +115,10 @@ class Dispatcher:
     def _judge_again(self, repository: str, event: dict[str, Any]) -> str:
         if event.get("action") != "rerequested":
             return "only a request to run it again matters"
-        numbers = event.get("numbers") or []
-        found = [self.pulls.numbered(repository, int(number)) for number in numbers]
-        rows = [row for row in found if row is not None and row.state == OPEN]
+        # GitHub names no pull request for those of forks
+        number, head = event.get("number"), event.get("head")
+        rows = [r for r in self.pulls.of(repository, OPEN) if number in {None, r.number}]
+        rows = [row for row in rows if row.head == head]
         for row in rows:
             self.judgements.begin(self.pulls.judge_again(row.id))
         return "" if rows else "no open pull request is named"

@@ -21,7 +21,7 @@ _EVENT = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _ACTION = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
 _SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}\Z")
 # git-check-ref-format(1), as far as it matters here; a branch of ours has up to 250 characters
-_REF = re.compile(
+REF = re.compile(
     r"refs/(heads|tags)/(?!.*(\.\.|//|@\{))[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]{1,250}\Z"
 )
 _LARGEST_NUMBER = 2**31 - 1
@@ -39,17 +39,17 @@ def event_of(kind: str, payload: Json) -> tuple[str, dict[str, Any]]:
     reader = _READERS.get(kind)
     event = {"event": kind} | (_who(payload) | reader(payload) if reader else {})
     repository = payload.get("repository")
-    slug = _text(_part(payload, "repository"), "full_name", _SLUG) if repository else ""
+    slug = text(_part(payload, "repository"), "full_name", _SLUG) if repository else ""
     return slug, event
 
 
 def _push(payload: Json) -> dict[str, Any]:
-    return {"ref": _text(payload, "ref", _REF), "head": _text(payload, "after", COMMIT)}
+    return {"ref": text(payload, "ref", REF), "head": text(payload, "after", COMMIT)}
 
 
 def _pull_request(payload: Json) -> dict[str, Any]:
     pull = _part(payload, "pull_request")
-    head = _text(_part(pull, "head"), "sha", COMMIT)
+    head = text(_part(pull, "head"), "sha", COMMIT)
     return {"number": _number(pull, "number", _LARGEST_NUMBER), "head": head}
 
 
@@ -72,7 +72,7 @@ def _check(name: str) -> Callable[[Json], dict[str, Any]]:
 
     def read(payload: Json) -> dict[str, Any]:
         check = _part(payload, name)
-        found = {"head": _text(check, "head_sha", COMMIT)}
+        found = {"head": text(check, "head_sha", COMMIT)}
         pulls = check.get("pull_requests") or []
         if isinstance(pulls, list) and len(pulls) == 1 and isinstance(pulls[0], dict):
             return found | {"number": _number(pulls[0], "number", _LARGEST_NUMBER)}
@@ -85,16 +85,16 @@ def _named_ref(payload: Json) -> dict[str, Any]:
     folder = {"branch": "heads", "tag": "tags"}.get(str(payload.get("ref_type")))
     if folder is None:  # `create` has had "repository" as well
         return {}
-    return {"ref": _text({"ref": f"refs/{folder}/{payload.get('ref')}"}, "ref", _REF)}
+    return {"ref": text({"ref": f"refs/{folder}/{payload.get('ref')}"}, "ref", REF)}
 
 
 def _who(payload: Json) -> dict[str, Any]:
     """Who did what, of the events that are looked at."""
     found = {}
     if payload.get("action"):
-        found["action"] = _text(payload, "action", _ACTION)
+        found["action"] = text(payload, "action", _ACTION)
     if payload.get("sender"):
-        found["pusher"] = _text(_part(payload, "sender"), "login", LOGIN)
+        found["pusher"] = text(_part(payload, "sender"), "login", LOGIN)
     return found
 
 
@@ -123,7 +123,8 @@ def _part(payload: Json, name: str) -> Json:
     return part
 
 
-def _text(payload: Json, name: str, pattern: re.Pattern[str]) -> str:
+def text(payload: Json, name: str, pattern: re.Pattern[str]) -> str:
+    """A text of a payload. Raises ``EntryError`` if it does not have this form."""
     value = payload.get(name)
     if not isinstance(value, str) or not pattern.match(value):
         raise EntryError(f"the payload's {name!r} is missing or is not one that we take")

@@ -200,7 +200,7 @@ def test_a_deleted_branch_closes_its_pull_request(parts):
         ("", {"event": "push", "unknown": "a/b"}, "no repository 'a/b' here"),
         (REPO, {"event": "ping"}, "nothing is to be done for 'ping'"),
         (REPO, {"event": "check_run", "action": "created"}, "only a request to run it again"),
-        (REPO, {"event": "check_run", "action": "rerequested", "numbers": [7]}, "no open pull"),
+        (REPO, {"event": "check_run", "action": "rerequested", "number": 7}, "no open pull"),
         (REPO, {"ref": "refs/tags/v1"}, "refs/tags/v1: only branches are looked at"),
         (REPO, {}, "no ref: only branches are looked at"),
     ],
@@ -332,9 +332,12 @@ def test_a_check_that_is_asked_for_again_is_made_again(hosted):
     forge, _, engine, dispatcher = hosted
     forge.open[3] = Proposal("topic", A, 3, "T", "ada", "ada")
     dispatcher.reconcile(REPO)
-    event = {"event": "check_run", "action": "rerequested", "numbers": [3]}
+    event = {"event": "check_run", "action": "rerequested", "head": A}
+    assert dispatcher.handle(REPO, event | {"head": B}) != ""
     assert dispatcher.handle(REPO, event) == ""
-    assert len(engine.of("pull-request")) == 2
+    assert dispatcher.handle(REPO, event | {"number": 3}) == ""
+    assert dispatcher.handle(REPO, event | {"number": 4}) != ""
+    assert len(engine.of("pull-request")) == 3
 
 
 def test_what_did_not_change_costs_no_flow(hosted):
