@@ -51,8 +51,9 @@ class Limits:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         burst: int = BURST,
+        queue: float = QUEUE,
     ) -> None:
-        self._clock, self._sleep, self._burst = clock, sleep, burst
+        self._clock, self._sleep, self._burst, self._queue = clock, sleep, burst, queue
         self._not_before = 0.0
         self._writing = threading.Lock()
         self._free, self._counted = float(burst), 0.0  # writes that may be done now, and when
@@ -79,7 +80,7 @@ class Limits:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Around every write: one at a time, and paced."""
-        if not self._writing.acquire(timeout=QUEUE):
+        if not self._writing.acquire(timeout=self._queue):
             raise SiteError("there is too much to tell GitHub at once", transient=True)
         try:
             self._take()

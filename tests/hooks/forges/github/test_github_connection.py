@@ -13,6 +13,7 @@ from ci.errors import SettingsError, SiteError
 from hooks.forge_choice import GitHubConnection
 from hooks.forges.github.connection import Connection
 from hooks.forges.github.failures import AnsweredError
+from hooks.forges.github.limits import Limits
 
 
 def whole(answer):
@@ -217,18 +218,21 @@ def test_a_token_that_is_none_is_a_sentence(github, stored):
     assert not github.asked
 
 
-def test_writes_go_out_one_at_a_time(github, connection):
-    begun, asks, go = threading.Event(), threading.Event(), threading.Event()
+def test_writes_go_out_one_at_a_time(github):
+    settings = GitHubConnection("public", github.url)
+    connection = Connection(settings, lambda _: TOKEN, limits=Limits(queue=0))
+    begun, go = threading.Event(), threading.Event()
     github.on("POST /slow", Answer(201, {}, begun=begun, after=go))
     github.on("POST /fast", Answer(201, {}))
-    first = threading.Thread(target=lambda: connection.send("POST", "/slow", {}))
-    second = threading.Thread(target=lambda: (asks.set(), connection.send("POST", "/fast", {})))
+    first = threading.Thread(target=connection.send, args=("POST", "/slow", {}))
     first.start()
-    assert begun.wait(5)
-    second.start()
-    assert asks.wait(5)
-    assert github.count("POST /fast") == 0
-    go.set()
-    first.join(5)
-    second.join(5)
-    assert github.count("POST /fast") == 1
+    try:
+        assert begun.wait(5)
+        with pytest.raises(SiteError, match="too much") as told:
+            connection.send("POST", "/fast", {})
+        assert told.value.transient
+    finally:
+        go.set()
+        first.join(5)
+    connection.send("POST", "/fast", {})
+    assert [a.path for a in github.asked] == ["/slow", "/fast"]
