@@ -21,10 +21,11 @@ from hooks.credentials.user_keys import UserKeys
 from hooks.credentials.webhook_secrets import WebhookSecrets
 from hooks.data.movers import movers
 from hooks.db import Database
-from hooks.dispatch import commanding, flows
+from hooks.dispatch import commanding, flows, on_request
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.desk import Around, Desk, desk_of
 from hooks.dispatch.missed import Missed
+from hooks.dispatch.on_request import DeploymentRequests, OnRequest
 from hooks.dispatch.pulls import PullRequests
 from hooks.engine import Engine
 from hooks.executions import flow as execution_flow
@@ -98,7 +99,7 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
             images=core.ready,
             builds=core.builds,
             deployments=core.deployments,
-            deploying=None,  # type: ignore[arg-type]
+            deploying=DeploymentRequests(core.deployments, core.engine),
             engine=core.engine,
             work=settings.work,
             hosted=frozenset(settings.forges.hosted),
@@ -164,6 +165,8 @@ def _register(waas: Waas) -> None:
     )
     command = partial(commanding.run_command, waas.desk.commanding)
     engine.register(commanding.FLOW, command)
+    request = partial(on_request.run_request, OnRequest(dispatch))
+    engine.register(on_request.FLOW, request)
     engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
     engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
     make = partial(build_flow.run_build, waas.builds)

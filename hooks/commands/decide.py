@@ -20,6 +20,7 @@ class Facts:
     author: str
     pusher: str
     trusted: bool
+    head: str
     sites: Collection[str]  # of the service
 
 
@@ -33,7 +34,7 @@ def refusal(command: Command, person: str, may: Rights, facts: Facts, policy: Po
         known = ", ".join(sorted(facts.sites)) or "none"
         return f"there is no site {unknown[0]!r}; there are: {known}"
     if command.name == "build":
-        return _open(facts) or _build(person, may, facts, policy)
+        return _open(facts) or _head(command, facts) or _build(person, may, facts, policy)
     if command.name in {"validate", "plan"}:
         return _open(facts)
     if command.name == "cancel":
@@ -47,6 +48,14 @@ def refusal(command: Command, person: str, may: Rights, facts: Facts, policy: Po
 
 def _open(facts: Facts) -> str:
     return "" if facts.state == "OPEN" else f"this pull request is {facts.state.lower()}"
+
+
+def _head(command: Command, facts: Facts) -> str:
+    """A stranger may push while a maintainer still looks at the commit before."""
+    if not command.commit:
+        return "" if facts.trusted else f"name the commit you looked at: /build {facts.head[:10]}"
+    same = facts.head.startswith(command.commit)
+    return "" if same else f"{command.commit[:10]} is not what it is at: that is {facts.head[:10]}"
 
 
 def _build(person: str, may: Rights, facts: Facts, policy: Policy) -> str:

@@ -22,7 +22,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 COMMANDS: dict[str, tuple[int, int, str]] = {
     "validate": (0, 0, "validate this pull request again"),
     "plan": (0, 0, "plan again which images are reused and built, and what is deployed"),
-    "build": (0, 20, "build the images of this commit, for all sites or for those that are named"),
+    "build": (0, 20, "build the images of the commit that is named, for all sites or for these"),
     "cancel": (0, 0, "end the builds of this pull request"),
     "deploy": (1, 1, "deploy what this pull request brought to main to a site"),
     "rollback": (1, 2, "go back to the version before at a site, or to the commit that is named"),
@@ -39,7 +39,10 @@ class Command:
     commit: str = ""
 
     def __str__(self) -> str:
-        return " ".join([f"/{self.name}", *self.sites, *([self.commit] if self.commit else [])])
+        words = (
+            [*self.sites, self.commit] if self.name == "rollback" else [self.commit, *self.sites]
+        )
+        return " ".join([f"/{self.name}", *filter(None, words)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ def _read(word: str, given: list[str]) -> Command | Mistake | None:
     if not least <= len(given) <= most:
         return Mistake(text, f"write it as `{usage(name)}`")
     sites, commit = tuple(given), ""
+    if name == "build" and given and _COMMIT.fullmatch(given[0]):
+        sites, commit = tuple(given[1:]), given[0]
     if name == "rollback" and len(given) == 2:
         sites, commit = (given[0],), given[1]
         if not _COMMIT.fullmatch(commit):
@@ -101,7 +106,7 @@ def _read(word: str, given: list[str]) -> Command | Mistake | None:
 
 def usage(name: str) -> str:
     """How a command is written."""
-    more = {"build": " [SITE…]", "deploy": " SITE", "rollback": " SITE [COMMIT]"}
+    more = {"build": " [COMMIT] [SITE…]", "deploy": " SITE", "rollback": " SITE [COMMIT]"}
     return f"/{name}{more.get(name, '')}"
 
 

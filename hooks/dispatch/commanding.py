@@ -109,7 +109,8 @@ class Commanding:
 
     def _refusal(self, command: Command, person: str, row: PullRequest) -> str:
         forge = self.forges[row.repository]
-        facts = Facts(row.state, row.author, row.pusher, row.trusted, self.sites.names())
+        sites = self.sites.names()
+        facts = Facts(row.state, row.author, row.pusher, row.trusted, row.head, sites)
         policy = self.policy(row.repository)
         return refusal(command, person, lambda right: forge.may(person, right), facts, policy)
 
@@ -129,17 +130,19 @@ class Commanding:
         return what.get(command.name, f"{row.head[:10]} is validated and planned again")
 
     def _deploy(self, command: Command, row: PullRequest, by: str, once: str) -> str:
-        site = command.sites[0]
-        plan = row.plan.get("builds", [])
+        site, plan = command.sites[0], row.plan.get("builds", [])
         names = sorted({entry["workflow"] for entry in plan if entry["site"] == site})
         if not names:
             return f"nothing of this pull request goes to {site}: `sites:` in waas.yaml says where"
-        return "; ".join(
-            self.deploying.request(
-                command.name, name, site, commit=command.commit, by=by, id=f"{once}:{name}"
+        return "; ".join(self._asked(command, name, by, f"{once}:{name}") for name in names)
+
+    def _asked(self, command: Command, workflow: str, by: str, once: str) -> str:
+        try:
+            return self.deploying.request(
+                command.name, workflow, command.sites[0], commit=command.commit, by=by, id=once
             )
-            for name in names
-        )
+        except EntryError as error:
+            return str(error)
 
 
 def answers_of(records: CommandRecords, repository: str, number: int) -> list[Answered]:

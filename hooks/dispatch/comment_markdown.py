@@ -28,7 +28,9 @@ def markdown(told: Told) -> str:
             f"| {escaped(a.by)} | {code(a.text)} | {escaped(a.answer)} |" for a in told.answers
         ]
         lines.append("")
-    foot = "Commands: `/validate` `/plan` `/build [site…]` `/cancel` `/deploy SITE` `/help`"
+    foot = (
+        "Commands: `/validate` `/plan` `/build [COMMIT] [SITE…]` `/cancel` `/deploy SITE` `/help`"
+    )
     if told.link:
         foot += f" · [all about this pull request]({told.link})"
     return "\n".join([*lines, f"<sub>{foot}</sub>"])

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from builder.store import Image
 from builder.supply.signers import read_signers_file
+from ci.errors import EntryError, SiteError
 from ci.site import Site
 from hooks.db import Database
-from hooks.db.tables import Deployment
+from hooks.db.tables import Deployment, Execution
 from hooks.deployments.deploy import deploy
+from hooks.deployments.manage import Deployment as Version
+from hooks.deployments.manage import list_deployments, rollback, undeploy
 from hooks.deployments.plan import ImageFile, Release
 from hooks.dispatch.comment import Deployed
+from hooks.engine.locks import locks_for
+from hooks.errors import NotFoundError
+from hooks.executions.service import FINAL
 from hooks.journal import Journal
 from hooks.registries import Registries
 from hooks.sites.connections import Connections
@@ -41,8 +48,8 @@ class Deployments:
         with self._database.session() as session:
             row = session.get(Deployment, name)
             if row is not None and row.content == content and row.state != "FAILED":
-                # in place, or under way for this very commit
-                return row.state != "ACTIVE" and row.commit == commit
+                # in place (or rolled back, or removed), or under way for this very commit
+                return row.state in {"DEPLOYING", "WAITING"} and row.commit == commit
             row = row or Deployment(id=name, workflow=workflow, site=site, active="", manifest={})
             row.commit, row.content = commit, content
             row.state, row.message = "DEPLOYING", ""
@@ -61,6 +68,86 @@ class Deployments:
             row = session.get_one(Deployment, deployment["id"])
             return bool(row.commit != deployment["commit"])
 
+    def again(self, deployment: Mapping[str, Any], content: str | None) -> None:
+        """Somebody wants this version; ``content`` is what main wants, None to keep what it did."""
+        with self._database.session() as session:
+            row = session.get(Deployment, deployment["id"]) or Deployment(
+                id=deployment["id"],
+                workflow=deployment["workflow"],
+                site=deployment["site"],
+                active="",
+                content="",
+                manifest={},
+            )
+            row.commit, row.state, row.message = deployment["commit"], "DEPLOYING", ""
+            row.content = row.content if content is None else content
+            row.images = dict(deployment["images"])
+            session.add(row)
+
+    def roll_back(self, request: Mapping[str, Any], site: Site) -> None:
+        """Make a version that is still on the site the one that serves, and record it.
+
+        Without a commit it is the one that was deployed before. Raises ``EntryError``: none is.
+        """
+        transport = self._connections.to(site)
+        with self._alone(request["id"]):
+            row = self._row(request["id"])
+            found = list_deployments(transport, site)
+            versions = [d for d in found if d.workflow == row.workflow]
+            chosen = choose_version(versions, row.active, request["commit"])
+            if not chosen.current:
+                signers = tuple(read_signers_file(self._signers))
+                rollback(transport, site, row.workflow, chosen.commit, signers=signers)
+            text = f"rolled back to {chosen.commit[:10]} by {request['by']}"
+            with self._database.session() as session:
+                row = session.get_one(Deployment, request["id"])
+                row.commit = row.active = chosen.commit
+                row.manifest, row.images = dict(chosen.manifest), {}
+                row.state, row.message = "ACTIVE", text
+        self._journal.write(f"deployment:{row.id}", f"rollback:{chosen.commit}", text)
+
+    def remove(self, request: Mapping[str, Any], site: Site) -> None:
+        """Remove all versions from the site, and record it."""
+        with self._alone(request["id"]):
+            row = self._row(request["id"])
+            undeploy(self._connections.to(site), site, row.workflow)
+            with self._database.session() as session:
+                row = session.get_one(Deployment, request["id"])
+                row.active, row.manifest, row.images = "", {}, {}
+                row.state, row.message = "REMOVED", f"removed by {request['by']}"
+
+    def note(self, id: str, message: str) -> None:  # noqa: A002
+        """Say something about a deployment that goes on as it is."""
+        with self._database.session() as session:
+            row = session.get(Deployment, id)
+            if row is not None:
+                row.message = message
+
+    def needed_by(self, id: str) -> int:  # noqa: A002
+        """How many executions of it did not end yet."""
+        query = select(func.count()).where(
+            Execution.deployment == id, Execution.state.not_in(FINAL)
+        )
+        with self._database.session() as session:
+            return int(session.scalar(query) or 0)
+
+    def _row(self, id: str) -> Deployment:  # noqa: A002
+        found = self.get(id)
+        if found is None or found.state == "REMOVED":
+            raise NotFoundError(f"{id} is not deployed")
+        return found
+
+    @contextmanager
+    def _alone(self, id: str) -> Iterator[None]:  # noqa: A002
+        """One at a time does something to a deployment, in any process."""
+        name, locks = f"deployment-{id}", locks_for(self._database.url)
+        if not locks.take(name):
+            raise SiteError(f"{id} is being changed by another request", transient=True)
+        try:
+            yield
+        finally:
+            locks.release(name)
+
     def put(
         self,
         deployment: Mapping[str, Any],
@@ -68,7 +155,21 @@ class Deployments:
         source: Path,
         images: Mapping[str, Image],
     ) -> None:
-        """Put a version in place on the site, then record it as the one that serves."""
+        """Put a version in place on the site, then record it as the one that serves.
+
+        Nothing if main, or somebody, wants another one by now.
+        """
+        with self._alone(deployment["id"]):
+            if not self.superseded(deployment):
+                self._put(deployment, site, source, images)
+
+    def _put(
+        self,
+        deployment: Mapping[str, Any],
+        site: Site,
+        source: Path,
+        images: Mapping[str, Image],
+    ) -> None:
         self.mark(deployment, "DEPLOYING", "")
         transport = self._connections.to(site)
         release = Release(
@@ -113,6 +214,21 @@ class Deployments:
             for pair, workflow, row in named
             if pair.workflows == repository
         ]
+
+
+def choose_version(versions: Sequence[Version], active: str, commit: str) -> Version:
+    """The version to go back to: the one named, or the newest of those before the active one."""
+    if commit:
+        fitting = [v for v in versions if v.commit.startswith(commit)]
+    else:
+        order = [v.commit for v in versions]
+        before = versions[: order.index(active)] if active in order else versions
+        fitting = list(before[-1:])
+    if len(fitting) == 1:
+        return fitting[0]
+    known = ", ".join(v.commit[:10] for v in versions) or "none"
+    what = f"no version {commit[:10]}" if commit else "no version before this one"
+    raise EntryError(f"there is {what} on the site", hint=f"versions that are: {known}")
 
 
 def _image_file(image: Image) -> ImageFile:

@@ -107,8 +107,11 @@ class Judge:
         if asked is not None:
             return "", [w for w in wanted if not asked or w["site"] in asked]
         if row.draft:
-            return "not built, because it is a draft: /build has it built all the same", []
-        ask = "a maintainer has this commit built with /build"
+            return (
+                f"not built, because it is a draft: /build {row.head[:10]} has it built all the same",
+                [],
+            )
+        ask = f"a maintainer has this commit built with /build {row.head[:10]}"
         if not row.trusted:
             return f"not built, because it is from a fork or a first contribution: {ask}", []
         by = row.pusher or row.author

@@ -20,7 +20,8 @@ from hooks.web.origin import from_our_pages
 
 api = Blueprint("pulls_api", __name__)
 
-COMMANDS = ("validate", "build", "cancel")
+BUILD = "build"
+COMMANDS = ("validate", BUILD, "cancel")
 _SHOWN = ("repository", "number", "branch", "title", "author", "pusher", "base", "head", "state")
 _MORE = ("draft", "trusted", "merge_commit", "verdict", "build_state", "report", "plan")
 
@@ -98,7 +99,10 @@ def act(repository: str, number: int, action: str) -> Answer | tuple[str, int]:
         if action == "merge":
             _merge(repository, number)
         elif action in COMMANDS:
-            return _page(row, answer=_give(repository, number, f"/{action}")), 200
+            text = (
+                f"/build {request.form.get('head', '')[:40]}" if action == BUILD else f"/{action}"
+            )
+            return _page(row, answer=_give(repository, number, text)), 200
         else:
             raise NotFoundError(f"there is no button {action[:40]!r}")
     except WaasError as error:

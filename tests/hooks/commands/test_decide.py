@@ -8,10 +8,11 @@ from ci.policy import Policy
 from hooks.commands.decide import Facts, refusal
 from hooks.commands.parse import Command
 
-OPEN = Facts("OPEN", "ada", "ada", trusted=True, sites=("alpha", "beta"))
+OPEN = Facts("OPEN", "ada", "ada", trusted=True, head="a" * 40, sites=("alpha", "beta"))
 FORK = replace(OPEN, author="eve", pusher="eve", trusted=False)
 MERGED = replace(OPEN, state="MERGED")
-BUILD, DEPLOY = Command("build", ("alpha",)), Command("deploy", ("alpha",))
+HEAD = "a" * 40
+BUILD, DEPLOY = Command("build", ("alpha",), HEAD[:8]), Command("deploy", ("alpha",))
 
 
 def ask(command, person, *rights, facts=OPEN, policy=None):
@@ -41,6 +42,16 @@ def test_a_fork_is_built_when_another_maintainer_asks():
 def test_who_pushed_to_a_fork_cannot_ask_for_it_either():
     facts = replace(FORK, pusher="mallory")
     assert "another maintainer" in ask(BUILD, "mallory", "build", facts=facts)
+
+
+def test_for_a_fork_the_commit_that_was_looked_at_is_named():
+    bare, older = Command("build"), Command("build", (), "b" * 8)
+    assert "name the commit you looked at: /build aaaaaaaaaa" in ask(
+        bare, "ada", "build", facts=FORK
+    )
+    assert "is not what it is at" in ask(older, "ada", "build", facts=FORK)
+    assert "is not what it is at" in ask(older, "ada", "build")
+    assert ask(bare, "ada", "build") == ""
 
 
 def test_the_author_may_cancel():

@@ -14,6 +14,7 @@ from hooks.commands.parse import COMMANDS, MOST, Command, Mistake, help_text, pa
         ("/PLAN", Command("plan")),
         ("Thanks!\r\n/build alpha beta  \r\nbye", Command("build", ("alpha", "beta"))),
         ("/build", Command("build")),
+        ("/build 0123abcd alpha", Command("build", ("alpha",), "0123abcd")),
         ("/cancel", Command("cancel")),
         ("/deploy alpha", Command("deploy", ("alpha",))),
         ("/rollback alpha", Command("rollback", ("alpha",))),

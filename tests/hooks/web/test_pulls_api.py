@@ -116,6 +116,15 @@ def test_buttons_and_commands_are_answered_and_shown(service, pull, ada):
     assert "/help" in service.client.get(PAGE, headers=ada).text
 
 
+def test_the_button_builds_the_commit_that_the_page_showed(service, pull, ada):
+    row = pull()
+    told = service.client.post(f"{PAGE}/build", headers=ada, data={"head": "f" * 40}).text
+    assert "is not what it is at" in told
+    told = service.client.post(f"{PAGE}/build", headers=ada, data={"head": row.head}).text
+    assert "is validated and built" in told
+    assert row.head in service.client.get(PAGE, headers=ada).text
+
+
 @pytest.mark.parametrize("body", [{}, {"text": 3}, {"text": "hello"}, []])
 def test_what_is_no_command_is_refused(service, pull, ada, body):
     pull()
