@@ -82,11 +82,13 @@ class Waas(Core):
     """The parts of a running service."""
 
     desk: Desk
+    deploying: DeploymentRequests
 
 
 def wire(settings: Settings, *, worker: str = "") -> Waas:
     """Put the parts together. Raises ``SettingsError`` for a home that cannot work."""
     core = _core(settings, worker or settings.worker)
+    deploying = DeploymentRequests(core.deployments, core.engine)
     desk = desk_of(
         Around(
             database=core.database,
@@ -99,14 +101,14 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
             images=core.ready,
             builds=core.builds,
             deployments=core.deployments,
-            deploying=DeploymentRequests(core.deployments, core.engine),
+            deploying=deploying,
             engine=core.engine,
             work=settings.work,
             hosted=frozenset(settings.forges.hosted),
             url=settings.url,
         )
     )
-    waas = Waas(**vars(core), desk=desk)
+    waas = Waas(**vars(core), desk=desk, deploying=deploying)
     _register(waas)
     return waas
 
@@ -165,7 +167,7 @@ def _register(waas: Waas) -> None:
     )
     command = partial(commanding.run_command, waas.desk.commanding)
     engine.register(commanding.FLOW, command)
-    request = partial(on_request.run_request, OnRequest(dispatch))
+    request = partial(on_request.run_request, OnRequest(dispatch, waas.journal))
     engine.register(on_request.FLOW, request)
     engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
     engine.register(flows.MERGE, partial(flows.run_merge, dispatch))

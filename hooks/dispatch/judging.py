@@ -107,10 +107,7 @@ class Judge:
         if asked is not None:
             return "", [w for w in wanted if not asked or w["site"] in asked]
         if row.draft:
-            return (
-                f"not built, because it is a draft: /build {row.head[:10]} has it built all the same",
-                [],
-            )
+            return f"not built, because it is a draft: /build {row.head[:10]} builds it", []
         ask = f"a maintainer has this commit built with /build {row.head[:10]}"
         if not row.trusted:
             return f"not built, because it is from a fork or a first contribution: {ask}", []

@@ -18,6 +18,7 @@ from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.flows import DEPLOYMENT
 from hooks.engine import Flow
 from hooks.errors import NotFoundError
+from hooks.journal import ERROR, INFO, Journal
 
 FLOW = "deployment-request"
 DEPLOY, ROLLBACK, UNDEPLOY = "deploy", "rollback", "undeploy"
@@ -69,10 +70,16 @@ class DeploymentRequests:
             "commit": commit,
             "by": by,
             "id": name,
+            "request": id,
         }
         self.engine.start(FLOW, payload, id=f"{FLOW}:{id}")
         doing = {DEPLOY: "is being deployed to", ROLLBACK: "goes back on", UNDEPLOY: "leaves"}
         return f"{workflow} {doing[action]} {site}"
+
+
+def subject_of(request: str) -> str:
+    """The subject of a request in the journal: its last line says how it ended."""
+    return f"request:{request}"
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class OnRequest:
     """The effects of a request, over those of dispatch. Each is idempotent."""
 
     effects: DispatchEffects
+    journal: Journal
 
     def plan(self, request: dict[str, Any]) -> dict[str, Any]:
         """What a deployment takes: ``{"builds": […], "deployment": {…}}``; it is recorded."""
@@ -130,12 +138,16 @@ class OnRequest:
 
     def failed(self, request: dict[str, Any], reason: str) -> None:
         """Say why it was not done; what serves goes on serving."""
+        self.journal.write(subject_of(request["request"]), "end", reason, ERROR)
         self.effects.deployments.note(request["id"], f"{request['action']} failed: {reason}")
 
     def tell(self, request: dict[str, Any]) -> None:
-        """Say on the forge how it ended."""
+        """Say how it ended, also on the forge."""
         row = self.effects.deployments.get(request["id"])
         if row is not None:
+            level = ERROR if row.state == "FAILED" else INFO
+            text = f"{row.state.lower()} {row.message}".strip()
+            self.journal.write(subject_of(request["request"]), "end", text, level)
             told = {"id": row.id, "workflow": row.workflow, "commit": row.commit}
             self.effects.tell_deployment(told)
 
@@ -145,9 +157,9 @@ def run_request(on: OnRequest, flow: Flow, request: dict[str, Any]) -> None:
     try:
         if request["action"] == DEPLOY:
             _deploy(on, flow, request)
-            return
-        act = on.rollback if request["action"] == ROLLBACK else on.undeploy
-        flow.step(request["action"], act, request)
+        else:
+            act = on.rollback if request["action"] == ROLLBACK else on.undeploy
+            flow.step(request["action"], act, request)
     except WaasError as error:
         flow.step("failed", on.failed, request, str(error))
     flow.step("tell", on.tell, request)
@@ -161,8 +173,7 @@ def _deploy(on: OnRequest, flow: Flow, request: dict[str, Any]) -> None:
     if error := next((r["error"] for r in results if r["error"]), ""):
         reason = f"an image could not be built: {error}"
         flow.step("no-image", on.effects.deployment_failed, deployment, reason)
-        flow.step("tell", on.tell, request)
         return
     images = {result["step"]: result["image"] for result in results}
     deployment = {**deployment, "images": deployment["images"] | images}
-    flow.start_child(DEPLOYMENT, deployment, id=f"{flow.id}:{deployment['id']}")
+    flow.start_child(DEPLOYMENT, deployment, id=f"{flow.id}:{deployment['id']}").result()

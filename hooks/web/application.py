@@ -9,6 +9,7 @@ from flask import Flask
 from hooks.web import (
     builds_api,
     deliveries_api,
+    deployments_api,
     errors,
     execution_api,
     git_http,
@@ -28,7 +29,7 @@ def create(waas: Any) -> Flask:
     app.extensions["waas"] = waas
     errors.register(app)
     programs = (execution_api, image_creation, builds_api, service_api, deliveries_api, git_http)
-    for room in (*programs, pulls_api, pages):
+    for room in (*programs, deployments_api, pulls_api, pages):
         app.register_blueprint(room.api)
     prefix = image_creation.PREFIX
     app.register_blueprint(image_creation.api, url_prefix=prefix, name="image_creation_prefixed")

@@ -6,9 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify
-from sqlalchemy import select
 
-from hooks.db.tables import Deployment
 from hooks.web.auth import requires_token
 
 api = Blueprint("service_api", __name__)
@@ -16,11 +14,6 @@ api = Blueprint("service_api", __name__)
 
 def _app() -> Any:
     return current_app.extensions["waas"]
-
-
-def _rows(query: Any) -> list[Any]:
-    with _app().database.session() as session:
-        return list(session.scalars(query))
 
 
 @api.get("/version")
@@ -48,28 +41,6 @@ def sites() -> Response:
         sites=[
             {"name": s.name, "title": s.title, "queue": s.queue.kind, "target": s.target.to_dict()}
             for s in found
-        ]
-    )
-
-
-@api.get("/deployments")
-@requires_token
-def deployments() -> Response:
-    """Each workflow at each site."""
-    rows = _rows(select(Deployment).order_by(Deployment.id))
-    return jsonify(
-        deployments=[
-            {
-                "id": d.id,
-                "workflow": d.workflow,
-                "site": d.site,
-                "state": d.state,
-                "commit": d.commit,
-                "active": d.active,
-                "message": d.message,
-                "images": d.manifest.get("steps", {}),
-            }
-            for d in rows
         ]
     )
 
