@@ -60,7 +60,9 @@ class Developer:
         self, arguments: list[str], folder: Path | None = None, *, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-        environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "WAAS_USER": "developer"}
+        environment |= {"GIT_CONFIG_GLOBAL": "/dev/null", "WAAS_USER": "developer"} | {
+            "WAAS_RIGHT": "merge"
+        }
         return subprocess.run(
             ["git", *arguments],
             cwd=folder or self.clone,

@@ -50,6 +50,7 @@ CONFIG = {
     },
     "gc": {"auto": "0"},
 }
+HOOKS = ("update", "post-receive")
 _SHIMS = Path(__file__).parent.parent
 
 
@@ -152,17 +153,35 @@ def create(repository: Path, seed: Path, *, without: Iterable[str] = ()) -> None
 
 
 def install_hooks(repository: Path) -> None:
-    """Write the hooks, which hand over to ``hooks.forges.git_hook``, and the mailbox."""
+    """Write the hooks, which hand over to ``hooks.forges.git_hook``, and the mailbox.
+
+    A push that comes meanwhile finds the gate of before or the new one, never none.
+    """
     Mailbox(repository).make()
     folder = repository / "hooks"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name in ("update", "post-receive"):
+    folder.mkdir(exist_ok=True)
+    for name in HOOKS:
         shim = (_SHIMS / name).read_text(encoding="utf-8")
-        hook = folder / name
-        hook.write_text(shim.replace("@PYTHON@", shlex.quote(sys.executable)), encoding="utf-8")
-        hook.chmod(0o755)
-    with Repo(repository) as opened, opened.config_writer() as config:
-        for section, values in CONFIG.items():
-            for key, value in values.items():
-                config.set_value(section, key, value)
+        part = folder / f".{name}.new"
+        part.write_text(shim.replace("@PYTHON@", shlex.quote(sys.executable)), encoding="utf-8")
+        part.chmod(0o755)
+        part.replace(folder / name)
+    for other in folder.iterdir():
+        if other.name not in HOOKS:
+            other.unlink()
+    _configure(repository)
+
+
+def _configure(repository: Path) -> None:
+    with Repo(repository) as opened:
+        with opened.config_reader("repository") as config:
+            wanted = [
+                (section, key, value)
+                for section, values in CONFIG.items()
+                for key, value in values.items()
+                if str(config.get(section, key, fallback="")) != value
+            ]
+        if wanted:
+            with opened.config_writer() as config:
+                for section, key, value in wanted:
+                    config.set_value(section, key, value)

@@ -42,11 +42,18 @@ def cut(text: str, longest: int = LONGEST) -> str:
     """At most so many bytes, ended after a whole line, with code and folds closed."""
     if len(text.encode("utf-8", "replace")) <= longest:
         return text
-    room = longest - len(_CUT.encode()) - 100  # for what closes it
-    kept = text.encode("utf-8", "replace")[: max(room, 0)].decode("utf-8", "ignore")
-    whole, line_end, _ = kept.rpartition("\n")
-    kept = whole if line_end and len(whole) > len(kept) // 2 else kept
+    room = longest - len(_CUT.encode())
+    kept = _lines(text, room - 100)  # for what closes it
+    while len(f"{kept}{_closing(kept)}".encode("utf-8", "replace")) > room and kept:
+        kept = _lines(kept, len(kept.encode("utf-8", "replace")) // 2)  # a fence beyond measure
     return f"{kept}{_closing(kept)}{_CUT}"
+
+
+def _lines(text: str, most: int) -> str:
+    """The beginning of a text, of at most so many bytes: whole lines if they are not too long."""
+    kept = text.encode("utf-8", "replace")[: max(most, 0)].decode("utf-8", "ignore")
+    whole, line_end, _ = kept.rpartition("\n")
+    return whole if line_end and len(whole) > len(kept) // 2 else kept
 
 
 def _closing(text: str) -> str:
