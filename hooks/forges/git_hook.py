@@ -81,7 +81,7 @@ def post_receive(repository: Path, lines: list[str]) -> None:
     updates = [line.split(maxsplit=2) for line in lines if line.strip()]
     options = _options()
     for old, new, ref in updates:
-        event = {"ref": ref.strip(), "old": old, "new": new, "pusher": _pusher()}
+        event = {"event": "push", "ref": ref.strip(), "old": old, "new": new, "pusher": _pusher()}
         box.send(event | {"options": options})
     for _, new, ref in updates:
         if new == NONE or not ref.startswith(BRANCHES):
