@@ -63,6 +63,7 @@ def pull(repository: str, number: int) -> Response:
 
 @api.post("/pulls/<repository>/<int:number>/merge")
 @requires_token
+@from_our_pages
 def merge(repository: str, number: int) -> Response:
     """Merge it: main moves to the commit that was validated. 403, 409 with what to do first."""
     return jsonify(merged=_merge(repository, number))
@@ -70,6 +71,7 @@ def merge(repository: str, number: int) -> Response:
 
 @api.post("/pulls/<repository>/<int:number>/commands")
 @requires_token
+@from_our_pages
 def command(repository: str, number: int) -> Response:
     """Give a command, ``{"text": "/build alpha"}``, as in a comment; ``{"answer": …}``."""
     body = request.get_json(silent=True)

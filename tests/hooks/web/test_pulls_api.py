@@ -100,8 +100,9 @@ def test_who_may_not_merge_is_told(service, pull, ada, monkeypatch):
 def test_a_page_of_another_site_cannot_merge_for_a_browser(service, pull, headers):
     row = pull()
     token = service.tokens.create("ada")[1]
-    answer = service.client.post(f"{PAGE}/merge", headers=headers, auth=("ada", token))
-    assert (answer.status_code, main_of(service)) == (403, row.base)
+    for path in (f"{PAGE}/merge", f"/pulls/{REPO}/1/merge", f"/pulls/{REPO}/1/commands"):
+        answer = service.client.post(path, headers=headers, auth=("ada", token))
+        assert (answer.status_code, main_of(service)) == (403, row.base)
     own = {"Sec-Fetch-Site": "same-origin"}
     assert service.client.post(f"{PAGE}/merge", headers=own, auth=("ada", token)).status_code == 303
 
