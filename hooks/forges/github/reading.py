@@ -221,12 +221,16 @@ def _ending(pull: Any) -> Ending | None:
 
 
 def _remarks(comments: Any) -> list[tuple[Remark, str]]:
-    """Those on pull requests, each with the time of its last change."""
+    """Those on pull requests, each with the time of its last change.
+
+    One that was edited says nothing: others may have done it, and GitHub does not tell who.
+    """
     found = []
     for comment in comments:
         pull, user = _PULL.search(comment["html_url"]), comment["user"]
         author, number = (user["login"] if user else ""), int(pull[1]) if pull else 0
-        text = str(comment.get("body") or "")[:LONGEST_REMARK]
+        is_edited = comment["updated_at"] != comment["created_at"]
+        text = "" if is_edited else str(comment.get("body") or "")[:LONGEST_REMARK]
         found.append((Remark(str(int(comment["id"])), number, author, text), comment["updated_at"]))
     return found
 

@@ -63,6 +63,7 @@ class SmallGitHub(Scripted):
             "id": next(self.ids),
             "body": body,
             "user": {"login": login},
+            "created_at": _TIME.format(len(self.comments)),
             "updated_at": _TIME.format(len(self.comments)),
             "html_url": f"https://github.com/{SLUG}/pull/{pull}#issuecomment-1",
             "pull": pull,

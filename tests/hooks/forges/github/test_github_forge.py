@@ -194,11 +194,13 @@ def test_a_right_that_was_taken_away_is_soon_gone(github):
 
 
 def remark(number: int, text: str = "/build", *, by="ada", second=0, kind="pull"):
+    written = f"2026-05-01T10:{second // 60:02}:{second % 60:02}Z"
     return {
         "id": number,
         "body": text,
         "user": {"login": by} if by else None,
-        "updated_at": f"2026-05-01T10:{second // 60:02}:{second % 60:02}Z",
+        "created_at": written,
+        "updated_at": written,
         "html_url": f"https://github.com/{SLUG}/{kind}/12#issuecomment-{number}",
     }
 

@@ -9,6 +9,8 @@ from hooks.forges.github.outbox import Attempt, newest_failed
 from hooks.forges.github.reading import _remarks, git_url
 from hooks.forges.github.remembered import Remembered
 
+NEW_YEAR = "2026-01-01T00:00:00Z"
+
 
 def test_where_git_finds_repositories() -> None:
     assert git_url("https://api.github.com") == "https://github.com"
@@ -19,12 +21,27 @@ def test_where_git_finds_repositories() -> None:
 
 def test_comments_on_issues_and_of_lost_accounts_are_told_apart() -> None:
     url = "https://github.com/o/r/{}/12#issuecomment-5"
-    shape = {"id": 5, "body": "/build", "updated_at": "2026-01-01T00:00:00Z"}
+    shape = {"id": 5, "body": "/build", "created_at": NEW_YEAR, "updated_at": NEW_YEAR}
     on_pull = shape | {"html_url": url.format("pull"), "user": {"login": "ada"}}
     on_issue = shape | {"html_url": url.format("issues"), "user": {"login": "ada"}}
     of_nobody = shape | {"html_url": url.format("pull"), "user": None}
     assert [r.pull for r, _ in _remarks([on_pull, on_issue, of_nobody])] == [12, 0, 12]
     assert [r.author for r, _ in _remarks([on_pull, of_nobody])] == ["ada", ""]
+
+
+def test_what_others_may_have_put_into_a_comment_is_not_its_authors_word() -> None:
+    comment = {
+        "id": 5,
+        "body": "/deploy alpha",
+        "user": {"login": "ada"},
+        "html_url": "https://github.com/o/r/pull/12#issuecomment-5",
+        "created_at": NEW_YEAR,
+    }
+    edited = comment | {"updated_at": "2026-01-02T00:00:00Z"}
+    [(whole, _)] = _remarks([comment | {"updated_at": NEW_YEAR}])
+    [(empty, time)] = _remarks([edited])
+    assert (whole.text, empty.text) == ("/deploy alpha", "")
+    assert time == edited["updated_at"]  # the list is read on from there
 
 
 _ATTEMPTS = st.lists(
