@@ -20,7 +20,7 @@ _LEFT_ALONE = re.compile(
     r"""
     \\[\\`]                      # an escaped character begins no code
   | (?P<code>`[^`\n]*`)          # code on one line
-  | (?P<link>\]\([^()\s]*\))     # where a link of ours leads
+  | (?P<link>\]\(https?://[^()\s]*\))  # where a link of ours leads
   | (?P<called>@(?=\w)|\#(?=\d)|\bGH-(?=\d))
     """,
     re.VERBOSE | re.IGNORECASE,
