@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ci.markdown import code, escaped
 from ci.report import render_markdown
+from hooks.commands.parse import COMMANDS, usage
 from hooks.dispatch.comment import Told, state_of, what_next
 
 
@@ -28,9 +29,7 @@ def markdown(told: Told) -> str:
             f"| {escaped(a.by)} | {code(a.text)} | {escaped(a.answer)} |" for a in told.answers
         ]
         lines.append("")
-    foot = (
-        "Commands: `/validate` `/plan` `/build [COMMIT] [SITE…]` `/cancel` `/deploy SITE` `/help`"
-    )
+    foot = "Commands: " + " ".join(f"`{usage(name)}`" for name in COMMANDS)
     if told.link:
         foot += f" · [all about this pull request]({told.link})"
     return "\n".join([*lines, f"<sub>{foot}</sub>"])
