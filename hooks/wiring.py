@@ -205,6 +205,7 @@ def _reconcile(waas: Waas, repository: str) -> None:
     except SiteError as error:  # how things are counts, and may be had all the same
         log.warning("webhooks of %s that were missed: %s", repository, error)
     waas.desk.dispatcher.reconcile(repository)
+    waas.desk.effects.telling.again(repository)
 
 
 def _take_mail(waas: Waas) -> None:

@@ -25,6 +25,7 @@ from hooks.dispatch.permits import BuildPermits
 from hooks.dispatch.planning import Planner
 from hooks.dispatch.pulls import PullRequests
 from hooks.dispatch.telling import Telling
+from hooks.dispatch.untold import Untold
 from hooks.forges.marks import Mains, Marks
 from hooks.forges.seams import Forge, Notices
 from hooks.registries import Registries
@@ -73,6 +74,7 @@ def desk_of(around: Around) -> Desk:
         pulls,
         partial(answers_of, records),
         around.deployments.by_commit,
+        Untold(marks),
         around.hosted,
         around.url,
     )

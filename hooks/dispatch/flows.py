@@ -5,10 +5,13 @@ Only the order lives here; every effect is a method of ``Effects`` and is idempo
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from ci.errors import WaasError
+from ci.errors import SettingsError, SiteError, WaasError
 from hooks.engine import Flow
+
+T = TypeVar("T")
 
 PULL_REQUEST, MERGE, DEPLOYMENT = "pull-request", "merge", "deployment"
 
@@ -56,10 +59,22 @@ class Effects(Protocol):
         """Say on the forge how far a workflow is at a site."""
 
 
+def patient(act: Callable[..., T]) -> Callable[..., T]:
+    """Have a step wait for what the operator must mend, too: nobody else would begin it again."""
+
+    def tried(*args: Any) -> T:
+        try:
+            return act(*args)
+        except (SettingsError, SiteError) as error:
+            raise SiteError(error.message, transient=True, hint=error.hint) from error
+
+    return tried
+
+
 def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None:
     """Judge a pull request; then build the images of its steps, apart from those of main."""
     flow.step("announce", effects.announce, pull)
-    judged = flow.step("judge", effects.judge, pull)
+    judged = flow.step("judge", patient(effects.judge), pull)
     flow.step("tell-verdict", effects.tell, pull)
     if judged["builds"]:
         asked = flow.step("ask-builds", effects.ask_builds, flow.id, judged["builds"])
@@ -73,7 +88,7 @@ def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None
 def run_merge(effects: Effects, flow: Flow, payload: dict[str, Any]) -> None:
     """Bring the sites in line with main: build what is missing, then deploy, site by site."""
     flow.step("await-adopted", effects.await_adopted, flow.id)
-    plan = flow.step("plan", effects.plan_main, payload)
+    plan = flow.step("plan", patient(effects.plan_main), payload)
     asked = flow.step("ask-builds", effects.ask_builds, flow.id, plan["builds"])
     results = flow.step("await-builds", effects.await_builds, asked)
     for deployment in plan["deployments"]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ci.dependents import folders_of
-from ci.errors import EntryError, SiteError
+from ci.errors import EntryError
 from ci.findings import Finding, Report, Severity
 from ci.git.merged_tree import merged
 from ci.pull_request import validate_pull_request
 from ci.trees import Tree
 from hooks.db.tables import PullRequest
-from hooks.dispatch.planning import Planner
+from hooks.dispatch.planning import NoImagesError, Planner
 from hooks.dispatch.pulls import FAILED, PASSED, PullRequests
 from hooks.registries import Registries, scope_of
 
@@ -40,7 +40,11 @@ class Judge:
     permits: Permits
 
     def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
-        """Validate and plan, and record both; ``{"builds": […]}`` are those that may begin."""
+        """Validate and plan, and record both; ``{"builds": […]}`` are those that may begin.
+
+        Raises ``SiteError`` or ``SettingsError`` where there is nothing to judge by: then there
+        is no verdict.
+        """
         repository, base, head = pull["repository"], pull["base"], pull["head"]
         rows: list[dict[str, Any]] = []
         found = Report.of([])
@@ -49,7 +53,7 @@ class Judge:
             rows = self._plan(pull) if found.passed else []
         except EntryError as error:  # a tree that cannot be listed, or an impossible plan
             found = Report.of([Finding.of(error, "pull/refused")])
-        except SiteError as error:  # not the contributor's fault: the verdict stands
+        except NoImagesError as error:  # not the contributor's fault: the verdict stands
             found = _with_finding(found, "pull/no-plan", Severity.WARNING, str(error))
         wanted = self._wanted(pull, rows) if found.passed else []
         held, wanted = self._held(self.pulls.get(pull["id"]), wanted)

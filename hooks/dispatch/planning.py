@@ -8,6 +8,7 @@ from typing import Any
 
 from builder.build import ImageService
 from builder.store import MAIN
+from ci.errors import SiteError
 from ci.registry import Registry
 from ci.target import Target
 from ci.trees import Tree
@@ -18,6 +19,10 @@ from hooks.forges.marks import Mains
 from hooks.forges.seams import Forge
 from hooks.registries import full_name
 from hooks.sites.directory import SiteDirectory
+
+
+class NoImagesError(SiteError):
+    """Nothing can be planned, since the image store or its registry cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,10 @@ class Planner:
     def rows(
         self, pair: RegistryPair, tree: Tree, scope: str, *, only: set[str] | None = None
     ) -> list[dict[str, Any]]:
-        """The plan's rows (see ``needs.planned``) for all workflows, or for ``only`` these."""
+        """The plan's rows (see ``needs.planned``) for all workflows, or for ``only`` these.
+
+        Raises ``NoImagesError``.
+        """
         registry = Registry(tree)
         catalog = self.main_of(pair.software)
         files = needs.files_of(catalog) if catalog else {}
@@ -52,7 +60,12 @@ class Planner:
                 continue
             sites = [known[name] for name in workflow.settings.sites if name in known]
             found += needs.image_needs(registry, workflow, sites, scope, files)
-        rows = needs.planned(self.images(), found)
+        try:
+            rows = needs.planned(self.images(), found)
+        except SiteError as error:
+            raise NoImagesError(
+                error.message, transient=error.transient, hint=error.hint
+            ) from error
         return [row | {n: full_name(pair, row[n]) for n in ("workflow", "owner")} for row in rows]
 
     def promote(self, rows: list[dict[str, Any]], scopes: list[str]) -> bool:

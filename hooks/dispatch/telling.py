@@ -6,17 +6,23 @@ changes nothing in what people see at the end.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from ci.errors import SettingsError, SiteError
 from ci.findings import Report
 from ci.report import render_markdown, summary
 from hooks.db.tables import PullRequest
 from hooks.dispatch.comment import Answered, Deployed, Told, text
 from hooks.dispatch.comment_markdown import markdown
 from hooks.dispatch.pulls import FAILED, MERGED, OPEN, PASSED, PENDING, PullRequests
+from hooks.dispatch.untold import Untold
 from hooks.forges.seams import Comment, DeploymentNotice, Notices, Status
+
+log = logging.getLogger(__name__)
 
 BUILDING, FINISHED = "BUILDING", "FINISHED"
 PLAIN_MERGE = "git push origin HEAD:main"
@@ -31,7 +37,8 @@ DeployedBy = Callable[[str, str], Iterable[Deployed]]
 
 @dataclass(frozen=True)
 class Telling:
-    """Tells forges what is recorded. Raises ``SiteError`` while one cannot be reached.
+    """Tells forges what is recorded. Raises a transient ``SiteError`` while one cannot be reached;
+    what one refuses is told again later.
 
     ``hosted`` names the repositories that people merge on the forge's own pages; ``url`` is where
     our pages are.
@@ -41,6 +48,7 @@ class Telling:
     pulls: PullRequests
     answers: Answers
     deployed: DeployedBy
+    untold: Untold
     hosted: frozenset[str] = frozenset()
     url: str = ""
 
@@ -48,35 +56,65 @@ class Telling:
         """It is being validated."""
         row = self._current(pull)
         if row is not None:
-            self._status(row, PENDING, "being validated")
+            self._try(row, partial(self._status, row, PENDING, "being validated"))
 
     def tell(self, pull: Mapping[str, Any]) -> None:
         """Everything that is recorded of it, unless it has moved on."""
         row = self._current(pull)
-        if row is None or not row.report:
-            return
-        notices = self.notices[row.repository]
-        found = Report.from_dict(row.report)
-        self.comment(row)  # first: whoever waits for the verdict then reads it
-        self._status(row, row.verdict, summary(found), found)
-        for status in self._build_statuses(row):
-            notices.show(status)
-        notices.label(row.number, label_of(row))
+        if row is not None and row.report:
+            self._tell(row)
+
+    def again(self, repository: str) -> None:
+        """Tell what a forge refused to be told a while ago."""
+        for number in self.untold.due(repository):
+            self.untold.drop(repository, number)
+            row = self.pulls.numbered(repository, number)
+            if row is None or not row.report:
+                continue
+            if row.state == OPEN:
+                self._tell(row)
+            else:
+                self.comment(row)
 
     def comment(self, row: PullRequest) -> None:
         """The comment alone, for what concerns nothing else."""
         told = self._told(row)
         comment = Comment(text(told), markdown(told))
-        self.notices[row.repository].upsert_comment(row.number, comment)
+        notices = self.notices[row.repository]
+        self._try(row, partial(notices.upsert_comment, row.number, comment))
 
     def deployment(self, repository: str, notice: DeploymentNotice) -> None:
         """How far a commit of main is at a site; also on the pull request that brought it."""
         link = f"{self.url}/" if self.url else ""
-        self.notices[repository].show_deployment(replace(notice, link=link))
+        try:
+            self.notices[repository].show_deployment(replace(notice, link=link))
+        except (SiteError, SettingsError) as error:
+            if isinstance(error, SiteError) and error.transient:
+                raise
+            log.warning("%s: a deployment is not shown: %s", repository, error)
         for number in self.pulls.merged_as(repository, notice.commit):
             row = self.pulls.numbered(repository, number)
             if row is not None and row.report:
                 self.comment(row)
+
+    def _tell(self, row: PullRequest) -> None:
+        notices = self.notices[row.repository]
+        found = Report.from_dict(row.report)
+        self.comment(row)  # first: whoever waits for the verdict then reads it
+        self._try(row, partial(self._status, row, row.verdict, summary(found), found))
+        for status in self._build_statuses(row):
+            self._try(row, partial(notices.show, status))
+        self._try(row, partial(notices.label, row.number, label_of(row)))
+
+    def _try(self, row: PullRequest, act: Callable[[], None]) -> None:
+        """Tell one thing; a refusal that will last is no reason not to tell the others."""
+        try:
+            act()
+        except (SiteError, SettingsError) as error:
+            if isinstance(error, SiteError) and error.transient:
+                raise
+            log.warning("%s #%d is told again later: %s", row.repository, row.number, error)
+            self.untold.put(row.repository, row.number)
 
     def _current(self, pull: Mapping[str, Any]) -> PullRequest | None:
         row = self.pulls.get(pull["id"])

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 APPLICATION_VERSION = "1"
 CANCEL = "cancel"
 LONGEST_PAUSE_SECONDS = 30.0
+_TOLD_EVERY = 20  # attempts of a step: it may wait for days
 
 T = TypeVar("T")
 Body = Callable[["Flow", dict[str, Any]], dict[str, Any] | None]
@@ -106,6 +107,11 @@ def _guarded(
     return {"transient": reason}
 
 
+def pause_after(attempt: int) -> float:
+    """Seconds until a step is tried again, that was tried ``attempt`` + 1 times."""
+    return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(attempt, 9))
+
+
 @dataclass
 class Flow:
     """What a running body may use. Everything it does through here is replayed, not repeated."""
@@ -133,7 +139,10 @@ class Flow:
                 return outcome["value"]
             if "error" in outcome:
                 raise _as_error(outcome["error"])
-            self.pause(min(LONGEST_PAUSE_SECONDS, 0.5 * 2**attempt))
+            if attempt % _TOLD_EVERY == 0:
+                reason = outcome["transient"]
+                log.warning("%s waits: %s", name, reason, extra={"flow": self.id})
+            self.pause(pause_after(attempt))
             attempt += 1
 
     def pause(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hooks.db import Database
@@ -34,6 +35,21 @@ class Marks:
         with self._database.session() as session:
             session.execute(
                 statement.on_conflict_do_update(index_elements=key, set_={"value": value})
+            )
+
+    def named(self, repository: str, prefix: str) -> dict[str, str]:
+        """The texts whose names begin so."""
+        query = select(ForgeMark).where(
+            ForgeMark.repository == repository, ForgeMark.name.startswith(prefix, autoescape=True)
+        )
+        with self._database.session() as session:
+            return {row.name: row.value for row in session.scalars(query)}
+
+    def drop(self, repository: str, name: str) -> None:
+        """Forget a text, if there is one."""
+        with self._database.session() as session:
+            session.execute(
+                delete(ForgeMark).where(ForgeMark.repository == repository, ForgeMark.name == name)
             )
 
 

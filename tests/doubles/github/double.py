@@ -356,15 +356,14 @@ class GitHubDouble:
             return found | statuses
 
     def effects(self, slug: str) -> dict[str, Any]:
-        """What was written, to be counted: each list should have nothing twice."""
+        """What was written, counted; and what was written again although it was there."""
         with self.world.lock:
             repo = self.world.repository(slug)
             comments = [(c.pull, c.user) for c in repo.comments.values() if not c.deleted]
-            runs = [(r["head_sha"], r["app"], r["name"]) for r in repo.check_runs.values()]
             deployments = [(d["sha"], d["environment"]) for d in repo.deployments.values()]
             return {
                 "comments": _counted(comments),
-                "check_runs": _counted(runs),
+                "check_runs": _repeated_runs(repo),
                 "statuses": _repeated(repo),
                 "deployments": _counted(deployments),
                 "deployment_statuses": _repeated_deployments(repo),
@@ -398,6 +397,19 @@ def _repeated(repo: Repository) -> list[list[Any]]:
         if newest.get(key) == says:
             found.append([*key, *says])
         newest[key] = says
+    return found
+
+
+def _repeated_runs(repo: Repository) -> list[list[Any]]:
+    """Check runs that were made to say what the one before of their name said at its end."""
+    newest: dict[tuple[str, int, str], Any] = {}
+    found = []
+    for run in repo.check_runs.values():
+        key = (run["head_sha"], run["app"], run["name"])
+        first, last = run["history"][0], run["history"][-1]
+        if newest.get(key) == first["external_id"]:
+            found.append([*key, first["external_id"]])
+        newest[key] = last["external_id"]
     return found
 
 

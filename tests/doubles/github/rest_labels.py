@@ -81,7 +81,7 @@ def make(world: World, repo: Repository, name: str, colour: str, about: str | No
         "name": name,
         "color": colour,
         "default": False,
-        "description": about,
+        "description": about or "",  # null too, but not as it is described in pull requests
     }
 
 

@@ -14,6 +14,7 @@ from hooks.dispatch.judgements import Judgements
 from hooks.dispatch.listening import Listening
 from hooks.dispatch.pulls import PullRequests
 from hooks.dispatch.telling import Telling
+from hooks.dispatch.untold import Untold
 from hooks.forges.marks import Marks
 from hooks.forges.seams import Ending, Proposal, Remark
 
@@ -81,7 +82,11 @@ class World:
         self.deploying, self.ran = FakeDeploying(), set()
         forges = {REPO: self.forge}
         telling = Telling(
-            forges, self.pulls, lambda *key: answers_of(self.records, *key), lambda *_: ()
+            forges,
+            self.pulls,
+            lambda *key: answers_of(self.records, *key),
+            lambda *_: (),
+            Untold(Marks(database)),
         )
         sites = type("Sites", (), {"names": lambda _: ("alpha",)})()
         self.commanding = Commanding(

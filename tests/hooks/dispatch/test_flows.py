@@ -2,12 +2,18 @@
 
 import pytest
 
-from ci.errors import EntryError
+from ci.errors import EntryError, SettingsError, SiteError
 from ci.findings import Report
 from hooks.dispatch import comment
 from hooks.dispatch.comment import Answered, Deployed, Told
 from hooks.dispatch.comment_markdown import markdown
-from hooks.dispatch.flows import DEPLOYMENT, run_deployment, run_merge, run_pull_request
+from hooks.dispatch.flows import (
+    DEPLOYMENT,
+    patient,
+    run_deployment,
+    run_merge,
+    run_pull_request,
+)
 
 TARGET = {"microarchitecture": "zen3"}
 
@@ -195,3 +201,25 @@ def test_nothing_that_strangers_wrote_is_markup_for_others():
     assert "<!-- hpcwaas" not in text
     assert "[x](http" not in text
     assert " #1" not in text
+
+
+@pytest.mark.parametrize("error", [SiteError("no right to read"), SettingsError("a broken file")])
+def test_what_the_operator_must_mend_is_waited_for(error):
+    def act(number):
+        if number:
+            raise error
+        return "done"
+
+    with pytest.raises(SiteError) as told:
+        patient(act)(1)
+    assert told.value.transient
+    assert error.message in told.value.message
+    assert patient(act)(0) == "done"
+
+
+def test_what_the_contributor_must_mend_is_not():
+    def act():
+        raise EntryError("no such thing")
+
+    with pytest.raises(EntryError):
+        patient(act)()

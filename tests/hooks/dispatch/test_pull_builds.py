@@ -12,6 +12,8 @@ from hooks.db import Database
 from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.pulls import PullRequests
 from hooks.dispatch.telling import Telling
+from hooks.dispatch.untold import Untold
+from hooks.forges.marks import Marks
 from hooks.forges.seams import Ending, Proposal
 from hooks.journal import Journal
 from hooks.registries import Registries
@@ -57,7 +59,8 @@ class World:
         self.builds = Builds(records, engine, lambda: images, requests)
         self.pulls = PullRequests(database)
         self.told = FakeNotices()
-        telling = Telling({REPO: self.told}, self.pulls, lambda *_: (), lambda *_: ())
+        untold = Untold(Marks(database))
+        telling = Telling({REPO: self.told}, self.pulls, lambda *_: (), lambda *_: (), untold)
         self.effects = DispatchEffects(
             Registries.single(), self.pulls, None, None, telling, self.builds, None, tmp_path
         )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hooks.engine.durable import pause_after
+
 WORKER = """
     import sys, time, pathlib
     from ci.errors import EntryError, SiteError
@@ -271,3 +273,8 @@ def test_a_pickled_record_is_refused(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
     )
     assert "refused" in out.stdout
+
+
+def test_pauses_grow_to_half_a_minute_and_stay_there_for_days():
+    assert [pause_after(n) for n in (0, 1, 2, 5, 6)] == [0.5, 1.0, 2.0, 16.0, 30.0]
+    assert pause_after(10**6) == 30.0

@@ -1,0 +1,57 @@
+"""A verdict speaks of what was read; without that there is none."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from ci.errors import EntryError, SettingsError, SiteError
+from hooks.db import Database
+from hooks.dispatch.judging import Judge
+from hooks.dispatch.pulls import PullRequests
+from hooks.forges.seams import Proposal
+from hooks.registries import Registries
+
+REPO, MAIN, HEAD = "workflow-registry", "m" * 40, "a" * 40
+
+
+class Forge:
+    def __init__(self, error):
+        self.error = error
+
+    def fetch(self, _commit):
+        raise self.error
+
+
+@pytest.fixture
+def judged(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/waas.db")
+    database.migrate()
+    pulls = PullRequests(database)
+    row = pulls.seen(REPO, Proposal("topic", HEAD, 7), MAIN)
+
+    def judge(error):
+        planner = SimpleNamespace(forges={REPO: Forge(error)})
+        pull = {"id": row.id, "repository": REPO, "number": 7, "base": MAIN, "head": HEAD}
+        answer = Judge(planner, Registries.single(), pulls, None).judge(pull)
+        return answer, pulls.get(row.id)
+
+    judge.pulls, judge.id = pulls, row.id
+    return judge
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SiteError("away", transient=True), SiteError("no right"), SettingsError("the disk is full")],
+)
+def test_what_could_not_be_fetched_is_not_judged(judged, error):
+    with pytest.raises(type(error)):
+        judged(error)
+    row = judged.pulls.get(judged.id)
+    assert (row.verdict, row.report) == ("PENDING", {})
+
+
+def test_what_the_forge_lets_nobody_read_is_refused(judged):
+    answer, row = judged(EntryError("sent objects that git's checks refuse"))
+    assert answer == {"builds": []}
+    assert row.verdict == "FAILED"
+    assert "refuse" in str(row.report)
