@@ -109,7 +109,7 @@ def _guarded(
 
 def pause_after(attempt: int) -> float:
     """Seconds until a step is tried again, that was tried ``attempt`` + 1 times."""
-    return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(attempt, 9))
+    return min(LONGEST_PAUSE_SECONDS, 0.5 * float(1 << min(attempt, 9)))
 
 
 @dataclass
