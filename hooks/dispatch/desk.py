@@ -91,7 +91,7 @@ def desk_of(around: Around) -> Desk:
         engine=around.engine,
     )
     permits = BuildPermits(records, around.forges, policy)
-    judge = Judge(planner, around.registries, pulls, permits)
+    judge = Judge(planner, around.registries, pulls, permits, around.hosted)
     listening = Listening(around.forges, marks, commanding.take)
     return Desk(
         dispatcher=_dispatcher(around, pulls, marks, judgements, listening),

@@ -32,12 +32,17 @@ class Permits(Protocol):
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges pull requests as they are recorded."""
+    """Judges pull requests as they are recorded.
+
+    In ``hosted`` repositories the forge itself merges, and what comes of that is what is judged;
+    ours only move forward.
+    """
 
     planner: Planner
     registries: Registries
     pulls: PullRequests
     permits: Permits
+    hosted: Collection[str] = ()
 
     def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
         """Validate and plan, and record both; ``{"builds": […]}`` are those that may begin.
@@ -82,7 +87,9 @@ class Judge:
                 )
             )
         found = _together(reports)
-        return found if store.is_ancestor(base, head) else _with_behind_main(found)
+        if repository in self.hosted or store.is_ancestor(base, head):
+            return found
+        return _with_behind_main(found)
 
     def _plan(self, pull: dict[str, Any]) -> list[dict[str, Any]]:
         store = self.planner.forges[pull["repository"]].fetch(pull["head"])

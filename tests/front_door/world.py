@@ -143,14 +143,14 @@ class World:
         }
         (folder / f"{SITE}.yaml").write_text(yaml.safe_dump(site))
 
-    def start(self, *workers: str) -> None:
-        """Start ``waas serve``, and ``waas work`` by these names; those that run already stay."""
-        self._spawn("serve", "serve")
-        for name in workers:
-            self._spawn(name, "work", "--name", name)
+    def start(self) -> None:
+        """Start ``waas serve`` and wait until it answers; one that runs already stays."""
+        self.spawn("serve")
         self.until(self.answers, "the service answers", _START_SECONDS)
 
-    def _spawn(self, name: str, *command: str) -> None:
+    def spawn(self, name: str) -> None:
+        """Start ``waas serve``, or a ``waas work`` by this name, if it does not run."""
+        command = ("serve",) if name == "serve" else ("work", "--name", name)
         running = self.processes.get(name)
         if running is not None and running.poll() is None:
             return

@@ -67,6 +67,21 @@ def test_what_is_wrong_is_told_on_its_line_and_once(world):
     world.double.close(SLUG, number, "ada")
 
 
+def test_one_that_is_behind_main_is_judged_by_what_its_merge_would_be(world):
+    early = opened(world, "early", workflow("early"))
+    assert world.judged(early) == "success"
+    _, _ = merged(world, "newer", "1")
+    world.double.push(SLUG, "early", "ada", workflow("early", "2"))
+    assert world.judged(early) == "success"
+    merge = world.double.merge(SLUG, early, "maria")
+    world.until(lambda: world.current("early") == merge, "deployed")
+    clash = opened(world, "clash", {"README.md": "mine\n"})
+    world.double.push(SLUG, "main", "lab", {"README.md": "theirs\n"})
+    world.until(lambda: world.verdict(clash) == "failure", "in conflict")
+    assert "README.md" in world.report(clash)
+    world.double.close(SLUG, clash, "ada")
+
+
 def test_a_fork_is_judged_and_built_only_when_a_maintainer_asks_for_that_commit(world):
     number = opened(world, "calm", workflow("calm"), "grace", fork=True)
     assert world.judged(number) == "success"

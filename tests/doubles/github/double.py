@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -342,6 +343,17 @@ class GitHubDouble:
                 ],
                 "checks": self.checks(slug, one.head_sha),
             }  # fmt: skip
+
+    def texts(self, slug: str, pattern: str) -> dict[str, str]:
+        """Files of main whose paths are like the pattern."""
+        with self.world.lock:
+            repo = self.world.repository(slug)
+            paths = repo.git.git("ls-tree", "-r", "--name-only", repo.head()).splitlines()
+            return {
+                path: repo.git.git("show", f"{repo.head()}:{path}")
+                for path in paths
+                if fnmatchcase(path, pattern)
+            }
 
     def checks(self, slug: str, commit: str) -> dict[str, str]:
         """Of each check or status of a commit how it is: its conclusion or its state."""
