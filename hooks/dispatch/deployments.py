@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from builder.store import Image
 from builder.supply.signers import read_signers_file
-from ci.errors import EntryError, SiteError
+from ci.errors import EntryError
 from ci.site import Site
 from hooks.db import Database
 from hooks.db.tables import Deployment, Execution
@@ -20,7 +20,7 @@ from hooks.deployments.manage import Deployment as Version
 from hooks.deployments.manage import list_deployments, rollback, undeploy
 from hooks.deployments.plan import ImageFile, Release
 from hooks.dispatch.comment import Deployed
-from hooks.engine.locks import locks_for
+from hooks.engine.locks import alone
 from hooks.errors import NotFoundError
 from hooks.executions.service import FINAL
 from hooks.journal import Journal
@@ -140,13 +140,9 @@ class Deployments:
     @contextmanager
     def _alone(self, id: str) -> Iterator[None]:  # noqa: A002
         """One at a time does something to a deployment, in any process."""
-        name, locks = f"deployment-{id}", locks_for(self._database.url)
-        if not locks.take(name):
-            raise SiteError(f"{id} is being changed by another request", transient=True)
-        try:
+        busy = f"{id} is being changed by another request"
+        with alone(self._database.url, f"deployment-{id}", busy=busy):
             yield
-        finally:
-            locks.release(name)
 
     def put(
         self,

@@ -26,10 +26,13 @@ from hooks.dispatch.planning import Planner
 from hooks.dispatch.pulls import PullRequests
 from hooks.dispatch.telling import Telling
 from hooks.dispatch.untold import Untold
+from hooks.engine.locks import alone
 from hooks.forges.marks import Mains, Marks
 from hooks.forges.seams import Forge, Notices
 from hooks.registries import Registries
 from hooks.sites.directory import SiteDirectory
+
+_TURN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def desk_of(around: Around) -> Desk:
         partial(answers_of, records),
         around.deployments.by_commit,
         Untold(marks),
+        partial(alone, around.database.url, seconds=_TURN_SECONDS),
         around.hosted,
         around.url,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,11 +26,15 @@ from hooks.forges.seams import Comment, DeploymentNotice, Notices, Status
 log = logging.getLogger(__name__)
 
 BUILDING, FINISHED = "BUILDING", "FINISHED"
+_TURNS = 16  # locks for the pull requests of a repository: each is a file, and files stay
 PLAIN_MERGE = "git push origin HEAD:main"
 _LABELS = {FAILED: "failed", PENDING: "validating", PASSED: "validated"}
 
 Answers = Callable[[str, int], Iterable[Answered]]
 """The newest commands on a pull request (repository, number), and what came of them."""
+
+Turn = Callable[[str], AbstractContextManager[None]]
+"""Makes sure, among all processes, that one at a time does what is called so."""
 
 DeployedBy = Callable[[str, str], Iterable[Deployed]]
 """How far the deployments of a commit of main (repository, commit) are."""
@@ -49,20 +54,23 @@ class Telling:
     answers: Answers
     deployed: DeployedBy
     untold: Untold
+    turn: Turn
     hosted: frozenset[str] = frozenset()
     url: str = ""
 
     def pending(self, pull: Mapping[str, Any]) -> None:
         """It is being validated."""
-        row = self._current(pull)
-        if row is not None:
-            self._try(row, partial(self._status, row, PENDING, "being validated"))
+        with self._turn(self.pulls.get(pull["id"])):
+            row = self._current(pull)
+            if row is not None:
+                self._try(row, partial(self._status, row, PENDING, "being validated"))
 
     def tell(self, pull: Mapping[str, Any]) -> None:
         """Everything that is recorded of it, unless it has moved on."""
-        row = self._current(pull)
-        if row is not None and row.report:
-            self._tell(row)
+        with self._turn(self.pulls.get(pull["id"])):
+            row = self._current(pull)
+            if row is not None and row.report:
+                self._tell(row)
 
     def again(self, repository: str) -> None:
         """Tell what a forge refused to be told a while ago."""
@@ -71,13 +79,23 @@ class Telling:
             row = self.pulls.numbered(repository, number)
             if row is None or not row.report:
                 continue
-            if row.state == OPEN:
-                self._tell(row)
-            else:
-                self.comment(row)
+            with self._turn(row):
+                row = self.pulls.get(row.id)
+                if row.state == OPEN:
+                    self._tell(row)
+                else:
+                    self._comment(row)
 
     def comment(self, row: PullRequest) -> None:
         """The comment alone, for what concerns nothing else."""
+        with self._turn(row):
+            self._comment(self.pulls.get(row.id))
+
+    def _turn(self, row: PullRequest) -> AbstractContextManager[None]:
+        """Whoever looks what is there and then writes is alone with the pull request."""
+        return self.turn(f"telling-{row.repository}-{row.number % _TURNS}")
+
+    def _comment(self, row: PullRequest) -> None:
         told = self._told(row)
         comment = Comment(text(told), markdown(told))
         notices = self.notices[row.repository]
@@ -87,7 +105,8 @@ class Telling:
         """How far a commit of main is at a site; also on the pull request that brought it."""
         link = f"{self.url}/" if self.url else ""
         try:
-            self.notices[repository].show_deployment(replace(notice, link=link))
+            with self.turn(f"telling-{repository}-{notice.site}"):
+                self.notices[repository].show_deployment(replace(notice, link=link))
         except (SiteError, SettingsError) as error:
             if isinstance(error, SiteError) and error.transient:
                 raise
@@ -100,7 +119,7 @@ class Telling:
     def _tell(self, row: PullRequest) -> None:
         notices = self.notices[row.repository]
         found = Report.from_dict(row.report)
-        self.comment(row)  # first: whoever waits for the verdict then reads it
+        self._comment(row)  # first: whoever waits for the verdict then reads it
         self._try(row, partial(self._status, row, row.verdict, summary(found), found))
         for status in self._build_statuses(row):
             self._try(row, partial(notices.show, status))

@@ -10,12 +10,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Protocol
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from ci.errors import SiteError
+
+_LOOK_SECONDS = 0.05
 _LONGEST = 120  # characters of a name in a file's name, which may have 255 bytes
 
 
@@ -27,6 +33,9 @@ class Locks(Protocol):
 
     def release(self, name: str) -> None:
         """Give it back."""
+
+    def close(self) -> None:
+        """Give all back."""
 
 
 class FileLocks:
@@ -52,6 +61,11 @@ class FileLocks:
     def release(self, name: str) -> None:
         """Give it back."""
         self._held.pop(name).close()
+
+    def close(self) -> None:
+        """Give all back."""
+        for name in list(self._held):
+            self.release(name)
 
 
 def _as_file(name: str) -> str:
@@ -121,6 +135,27 @@ class AdvisoryLocks:
                 self._connection.close()
             self._connection = None
             self._held.clear()
+
+
+@contextmanager
+def alone(url: str, name: str, *, seconds: float = 0.0, busy: str = "") -> Iterator[None]:
+    """Hold a lock of the database meanwhile, among all threads and processes.
+
+    Waits so many seconds for it. Raises a transient ``SiteError`` (``busy``: its words) if
+    somebody else has it still.
+    """
+    locks, until = locks_for(url), time.monotonic() + seconds
+    try:
+        while not locks.take(name):
+            if time.monotonic() >= until:
+                raise SiteError(busy or f"{name} is in use", transient=True)
+            time.sleep(_LOOK_SECONDS)
+        try:
+            yield
+        finally:
+            locks.release(name)
+    finally:
+        locks.close()
 
 
 def locks_for(url: str) -> Locks:

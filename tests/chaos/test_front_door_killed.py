@@ -19,6 +19,7 @@ from front_door.storm import SiteWatch, Storm
 
 DELIVERIES = int(os.environ.get("WAAS_STORM_DELIVERIES", "250"))
 KILLS = int(os.environ.get("WAAS_STORM_KILLS", "8"))
+PACE = float(os.environ.get("WAAS_STORM_PACE", "0.5"))  # seconds between what people do
 SEED = int(os.environ.get("WAAS_STORM_SEED", "0")) or random.randrange(1, 10**6)
 ROOT = Path(__file__).parent.parent.parent
 
@@ -55,7 +56,7 @@ def test_all_that_was_delivered_is_done_once(tmp_path, double, kind):
     storm = Storm(world, SEED)
     print(f"seed {SEED}")
     try:
-        storm.rage(DELIVERIES, KILLS)
+        storm.rage(DELIVERIES, KILLS, pace=PACE)
         storm.calm()
     finally:
         world.stop()

@@ -26,6 +26,7 @@ from .world import SLUG, World, workflow
 
 CATALOGUE = "lab/software-catalog"
 PROCESSES = ("serve", "second")
+_DEADLY = 0.25  # of the acts are followed by a death
 _NAMES = tuple(f"w{n}" for n in range(12))
 
 
@@ -173,22 +174,18 @@ class Storm:
         self.kills[name] += 1
         self.world.spawn(name)
 
-    def rage(self, deliveries: int, kills: int, *, pace: float = 0.5) -> None:
+    def rage(self, deliveries: int, kills: int, *, pace: float = 1.0) -> None:
         """Until that many were delivered and killed; ``pace`` in seconds between two acts."""
         self.double.weather(lost=0.05, failed=0.05, twice=0.3, delay=1.5)
-        begun = time.monotonic()
-        for name in PROCESSES:
-            self.world.spawn(name)
-        while True:
+        begun, delivered = time.monotonic(), 0
+        while delivered < deliveries or sum(self.kills.values()) < kills:
             self.act()
-            delivered = len(self.double.deliveries())
-            killed = sum(self.kills.values())
-            if delivered >= deliveries and killed >= kills:
-                break
-            if delivered < deliveries * max(killed / max(kills, 1), 0.02):
-                self.redeliver(self.random.randrange(1, 60))
-            if killed < kills and self.random.random() < 0.35:
+            left = max(kills - sum(self.kills.values()), 1)
+            if sum(self.kills.values()) < kills and self.random.random() < _DEADLY:
                 self.kill()
+            delivered = len(self.double.deliveries())
+            more = max(deliveries - delivered, 0) * _DEADLY / left
+            self.redeliver(min(int(self.random.random() * 2 * more + 0.5), 100))
             time.sleep(self.random.random() * 2 * pace)
         self.seconds = time.monotonic() - begun
         self.double.weather()
@@ -237,7 +234,7 @@ class Storm:
 
     def _deliveries(self) -> list[str]:
         with Database(self.world.settings.database).session() as session:
-            states = {d: s for d, s in session.execute(select(Delivery.id, Delivery.state))}
+            states = dict(session.execute(select(Delivery.id, Delivery.state)).all())
         taken = {d["guid"] for d in self.double.deliveries() if d["status"] == 202}
         lost = [f"{guid} was taken and is not there" for guid in taken - states.keys()]
         left = [f"{guid} is {s}" for guid, s in states.items() if s not in {"HANDLED", "IGNORED"}]

@@ -17,7 +17,12 @@ from front_door import SLUG, World, workflow
 BROKEN = {"bad/waas.yaml": "title: bad\nsites: [heer]\n"}
 
 
-@pytest.fixture(scope="module", params=["app", "token"])
+pytestmark = pytest.mark.xdist_group("github")
+as_app = pytest.mark.parametrize("world", ["app"], indirect=True, scope="module")
+as_both = pytest.mark.parametrize("world", ["app", "token"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def world(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("github")
     with running(folder / "double") as double:
@@ -39,6 +44,7 @@ def opened(
     return number
 
 
+@as_both
 def test_what_is_good_is_built_merged_and_deployed(world):
     number = opened(world, "waves", workflow("waves"))
     assert world.judged(number) == "success"
@@ -54,6 +60,7 @@ def test_what_is_good_is_built_merged_and_deployed(world):
     assert effects["deployment_statuses"] == []
 
 
+@as_both
 def test_what_is_wrong_is_told_on_its_line_and_once(world):
     number = opened(world, "bad", BROKEN)
     assert world.judged(number) == "failure"
@@ -67,6 +74,7 @@ def test_what_is_wrong_is_told_on_its_line_and_once(world):
     world.double.close(SLUG, number, "ada")
 
 
+@as_app
 def test_one_that_is_behind_main_is_judged_by_what_its_merge_would_be(world):
     early = opened(world, "early", workflow("early"))
     assert world.judged(early) == "success"
@@ -82,6 +90,7 @@ def test_one_that_is_behind_main_is_judged_by_what_its_merge_would_be(world):
     world.double.close(SLUG, clash, "ada")
 
 
+@as_both
 def test_a_fork_is_judged_and_built_only_when_a_maintainer_asks_for_that_commit(world):
     number = opened(world, "calm", workflow("calm"), "grace", fork=True)
     assert world.judged(number) == "success"
@@ -102,6 +111,7 @@ def test_a_fork_is_judged_and_built_only_when_a_maintainer_asks_for_that_commit(
 
 
 @pytest.mark.parametrize("fork", [False, True])
+@as_app
 def test_a_fork_that_is_deleted_and_a_branch_that_is(world, fork):
     number = opened(world, f"gone-{fork}", workflow("gone"), "grace" if fork else "ada", fork=fork)
     assert world.judged(number) == "success"
@@ -113,6 +123,7 @@ def test_a_fork_that_is_deleted_and_a_branch_that_is(world, fork):
     )
 
 
+@as_both
 def test_commands_by_rights_with_an_answer_each(world):
     number = opened(world, "talk", workflow("talk"))
     world.judged(number)
@@ -132,6 +143,7 @@ def test_commands_by_rights_with_an_answer_each(world):
     world.double.close(SLUG, number, "ada")
 
 
+@as_app
 def test_rollback_and_deploy_again_by_a_maintainer(world):
     first, _ = merged(world, "tides", "1")
     second, number = merged(world, "tides", "2")
@@ -143,6 +155,7 @@ def test_rollback_and_deploy_again_by_a_maintainer(world):
     world.until(lambda: world.current("tides") == second, "deployed again")
 
 
+@as_app
 def test_a_webhook_that_never_comes_is_made_up_for(world):
     world.double.weather(lost=1.0)
     number = opened(world, "silent", workflow("silent"))
@@ -156,6 +169,7 @@ def test_a_webhook_that_never_comes_is_made_up_for(world):
     world.double.close(SLUG, number, "ada")
 
 
+@as_both
 def test_a_delivery_that_failed_is_collected_from_the_record_of_github(world):
     world.double.weather(failed=1.0)
     number = opened(world, "failed", workflow("failed"))
@@ -183,6 +197,7 @@ def test_a_delivery_that_failed_is_collected_from_the_record_of_github(world):
         ("GIT /*", "lost"),
     ],
 )
+@as_app
 def test_github_is_not_well_for_a_while(world, match, how):
     name = f"ill-{how}-{len(match)}"
     world.double.fail(match, times=3, how=how, seconds=2)

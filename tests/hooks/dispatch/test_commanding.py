@@ -1,5 +1,6 @@
 """Commands are done once, by those who may, and answered where they were given."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
@@ -87,6 +88,7 @@ class World:
             lambda *key: answers_of(self.records, *key),
             lambda *_: (),
             Untold(Marks(database)),
+            nullcontext,
         )
         sites = type("Sites", (), {"names": lambda _: ("alpha",)})()
         self.commanding = Commanding(

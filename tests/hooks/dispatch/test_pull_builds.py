@@ -1,5 +1,7 @@
 """The builds of a pull request: asked for in its name, told on it, and let go with it."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from ci.errors import EntryError
@@ -60,7 +62,9 @@ class World:
         self.pulls = PullRequests(database)
         self.told = FakeNotices()
         untold = Untold(Marks(database))
-        telling = Telling({REPO: self.told}, self.pulls, lambda *_: (), lambda *_: (), untold)
+        telling = Telling(
+            {REPO: self.told}, self.pulls, lambda *_: (), lambda *_: (), untold, nullcontext
+        )
         self.effects = DispatchEffects(
             Registries.single(), self.pulls, None, None, telling, self.builds, None, tmp_path
         )

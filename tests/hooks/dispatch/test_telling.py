@@ -1,5 +1,11 @@
 """What a forge refuses to be told holds up nothing, and is told again once it takes it."""
 
+import threading
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from ci.errors import SettingsError, SiteError
@@ -8,6 +14,7 @@ from hooks.db import Database
 from hooks.dispatch.pulls import PullRequests
 from hooks.dispatch.telling import Telling
 from hooks.dispatch.untold import AGAIN_SECONDS, Untold
+from hooks.engine.locks import alone
 from hooks.forges.marks import Marks
 from hooks.forges.seams import DeploymentNotice, Ending, Proposal
 
@@ -45,7 +52,7 @@ class World:
         self.now, self.forge, self.pulls = 1e9, Forge(), PullRequests(database)
         self.untold = Untold(Marks(database), lambda: self.now)
         self.telling = Telling(
-            {REPO: self.forge}, self.pulls, lambda *_: (), lambda *_: (), self.untold
+            {REPO: self.forge}, self.pulls, lambda *_: (), lambda *_: (), self.untold, nullcontext
         )
         row = self.pulls.seen(REPO, Proposal("topic", HEAD, 7), MAIN)
         values = {"verdict": "PASSED", "report": Report.of([]).to_dict(), "plan": {}}
@@ -115,3 +122,28 @@ def test_a_deployment_that_may_not_be_shown_is_told_in_the_comment(world):
     world.forge.refused = {"deployment": SiteError("away", transient=True)}
     with pytest.raises(SiteError):
         world.telling.deployment(REPO, DeploymentNotice(HEAD, "alpha", "waves", "ACTIVE", ""))
+
+
+def test_two_who_tell_the_same_pull_request_take_turns(world, tmp_path):
+    """Each looks what is there before it writes: both at once would write twice."""
+    there, looking = [], threading.Barrier(2)
+
+    def show(_status):
+        if not there:
+            time.sleep(0.2)
+            there.append("check run")
+
+    world.forge.show = show
+    url = f"sqlite:///{tmp_path}/waas.db"
+    telling = replace(world.telling, turn=partial(alone, url, seconds=10))
+
+    def tell():
+        looking.wait()
+        telling.tell(world.pull)
+
+    threads = [threading.Thread(target=tell) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert there == ["check run"]

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
-from hooks.engine.locks import FileLocks, locks_for
+from ci.errors import SiteError
+from hooks.engine.locks import FileLocks, alone, locks_for
 
 NAMES = ["w", "", ".", "..", "a/b", "/etc/passwd", "../../x", "ü" * 200, "a\x00b", "\ud800", "%2F"]
 
@@ -50,3 +53,33 @@ def test_the_kernel_frees_the_lock_of_a_killed_process(base):
     child.kill()
     child.communicate()
     assert mine.take("w")
+
+
+def test_alone_waits_its_turn_or_says_who_is_in_the_way(base):
+    url = f"sqlite:///{base}"
+    with alone(url, "w"):
+        with pytest.raises(SiteError, match="somebody is at it") as told:
+            with alone(url, "w", busy="somebody is at it"):
+                pass
+        assert told.value.transient
+    with alone(url, "w", seconds=5):
+        pass
+
+
+def test_alone_waits_for_the_other_to_end(base):
+    url, order = f"sqlite:///{base}", []
+    taken = threading.Event()
+
+    def first():
+        with alone(url, "w"):
+            taken.set()
+            time.sleep(0.2)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    taken.wait()
+    with alone(url, "w", seconds=10):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
