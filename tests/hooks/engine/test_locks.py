@@ -57,11 +57,10 @@ def test_the_kernel_frees_the_lock_of_a_killed_process(base):
 
 def test_alone_waits_its_turn_or_says_who_is_in_the_way(base):
     url = f"sqlite:///{base}"
-    with alone(url, "w"):
-        with pytest.raises(SiteError, match="somebody is at it") as told:
-            with alone(url, "w", busy="somebody is at it"):
-                pass
-        assert told.value.transient
+    again = alone(url, "w", busy="somebody is at it")
+    with alone(url, "w"), pytest.raises(SiteError, match="somebody is at it") as told, again:
+        pass
+    assert told.value.transient
     with alone(url, "w", seconds=5):
         pass
 
