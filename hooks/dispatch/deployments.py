@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from hooks.executions.service import FINAL
 from hooks.journal import Journal
 from hooks.registries import Registries
 from hooks.sites.connections import Connections
+
+_TURN_SECONDS = 60.0
 
 
 class Deployments:
@@ -90,7 +92,7 @@ class Deployments:
         Without a commit it is the one that was deployed before. Raises ``EntryError``: none is.
         """
         transport = self._connections.to(site)
-        with self._alone(request["id"]):
+        with self.alone(request["id"]):
             row = self._row(request["id"])
             found = list_deployments(transport, site)
             versions = [d for d in found if d.workflow == row.workflow]
@@ -108,7 +110,7 @@ class Deployments:
 
     def remove(self, request: Mapping[str, Any], site: Site) -> None:
         """Remove all versions from the site, and record it."""
-        with self._alone(request["id"]):
+        with self.alone(request["id"]):
             row = self._row(request["id"])
             undeploy(self._connections.to(site), site, row.workflow)
             with self._database.session() as session:
@@ -137,12 +139,13 @@ class Deployments:
             raise NotFoundError(f"{id} is not deployed")
         return found
 
-    @contextmanager
-    def _alone(self, id: str) -> Iterator[None]:  # noqa: A002
-        """One at a time does something to a deployment, in any process."""
+    def alone(self, id: str) -> AbstractContextManager[None]:  # noqa: A002
+        """One at a time does something to a deployment, in any process.
+
+        Raises a transient ``SiteError`` if another takes long.
+        """
         busy = f"{id} is being changed by another request"
-        with alone(self._database.url, f"deployment-{id}", busy=busy):
-            yield
+        return alone(self._database.url, f"deployment-{id}", seconds=_TURN_SECONDS, busy=busy)
 
     def put(
         self,
@@ -153,19 +156,8 @@ class Deployments:
     ) -> None:
         """Put a version in place on the site, then record it as the one that serves.
 
-        Nothing if main, or somebody, wants another one by now.
+        For who is ``alone`` with the deployment.
         """
-        with self._alone(deployment["id"]):
-            if not self.superseded(deployment):
-                self._put(deployment, site, source, images)
-
-    def _put(
-        self,
-        deployment: Mapping[str, Any],
-        site: Site,
-        source: Path,
-        images: Mapping[str, Image],
-    ) -> None:
         self.mark(deployment, "DEPLOYING", "")
         transport = self._connections.to(site)
         release = Release(

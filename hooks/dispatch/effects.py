@@ -137,22 +137,22 @@ class DispatchEffects:
         self.pulls.judged(pull["id"], (pull["base"], pull["head"]), values)
 
     def deploy(self, deployment: dict[str, Any]) -> None:
-        """Put a workflow version in place on a site."""
-        if self.deployments.superseded(deployment):
-            return
-        self.deployments.begin(deployment)
-        folder = self.work / "deploy" / f"{deployment['workflow']}-{deployment['commit']}-"
-        folder = folder.with_name(folder.name + deployment["site"])
+        """Put a workflow version in place on a site, unless main, or somebody, wants another."""
+        with self.deployments.alone(deployment["id"]):
+            if not self.deployments.superseded(deployment):
+                self.deployments.begin(deployment)
+                self._deploy(deployment)
+
+    def _deploy(self, deployment: dict[str, Any]) -> None:
+        folder = self.work / "deploy" / deployment["id"]  # ours as long as we are alone
         shutil.rmtree(folder, ignore_errors=True)
         pair, workflow = self.registries.split(deployment["workflow"])
         store = self.planner.forges[pair.workflows].fetch(deployment["commit"])
         try:
             store.export(deployment["commit"], [workflow], folder)
             images = {step: self._stored(key) for step, key in sorted(deployment["images"].items())}
-            source = folder / workflow
-            self.deployments.put(
-                deployment, self.planner.sites.get(deployment["site"]), source, images
-            )
+            site = self.planner.sites.get(deployment["site"])
+            self.deployments.put(deployment, site, folder / workflow, images)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

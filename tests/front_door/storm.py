@@ -178,6 +178,8 @@ class Storm:
         """Until that many were delivered and killed; ``pace`` in seconds between two acts."""
         self.double.weather(lost=0.05, failed=0.05, twice=0.3, delay=1.5)
         begun, delivered = time.monotonic(), 0
+        for name in PROCESSES:
+            self.world.spawn(name)
         while delivered < deliveries or sum(self.kills.values()) < kills:
             self.act()
             left = max(kills - sum(self.kills.values()), 1)

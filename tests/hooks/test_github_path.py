@@ -53,7 +53,7 @@ def test_what_is_good_is_built_merged_and_deployed(world):
     merged = world.double.merge(SLUG, number, "maria")
     world.until(lambda: world.current("waves") == merged, "deployed")
     world.until(lambda: world.deployment("waves")["state"] == "ACTIVE", "recorded")
-    told = [merged, "here", 1]
+    told = [merged, "here", "deploy:waves", 1]
     world.until(lambda: told in world.double.effects(SLUG)["deployments"], "told")
     effects = world.double.effects(SLUG)
     assert effects["statuses"] == []

@@ -372,7 +372,9 @@ class GitHubDouble:
         with self.world.lock:
             repo = self.world.repository(slug)
             comments = [(c.pull, c.user) for c in repo.comments.values() if not c.deleted]
-            deployments = [(d["sha"], d["environment"]) for d in repo.deployments.values()]
+            deployments = [
+                (d["sha"], d["environment"], d["task"]) for d in repo.deployments.values()
+            ]
             return {
                 "comments": _counted(comments),
                 "check_runs": _repeated_runs(repo),
