@@ -88,7 +88,7 @@ class Waas(Core):
 def wire(settings: Settings, *, worker: str = "") -> Waas:
     """Put the parts together. Raises ``SettingsError`` for a home that cannot work."""
     core = _core(settings, worker or settings.worker)
-    deploying = DeploymentRequests(core.deployments, core.engine)
+    deploying = DeploymentRequests(core.deployments, core.engine, core.journal)
     desk = desk_of(
         Around(
             database=core.database,
@@ -122,7 +122,7 @@ def _core(settings: Settings, worker: str) -> Core:
     hosting = hosting_of(settings, store.read)
     mains = Mains(hosting.forges, Marks(database))
     connections = Connections(store.read)
-    engine = Engine(settings.database, executor=worker)
+    engine = Engine(database.url, executor=worker)
     published = PublishedWorkflows(hosting.forges, registries)
     requests = Requests(hosting.forges, mains, registries)
     ready, inbox = ImagesWhenReady(settings), Inbox(database)

@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import click
 
-from ci.errors import EntryError
+from ci.errors import EntryError, SiteError
 from hooks.cli.client import Client, client_of
 
 _POLL_SECONDS = 1.0
+_PATIENCE = 60  # looks in vain
 
 _workflow = click.argument("workflow")
 _site = click.option("--site", required=True, metavar="SITE", help="Where.")
@@ -66,12 +67,17 @@ def _ask(ctx: click.Context, action: str, name: str, body: dict[str, Any], wait:
 
 def _follow(client: Client, number: str, path: str, say: Callable[[str], None]) -> dict[str, Any]:
     """How the request ended; says what it waits for meanwhile."""
-    told = ""
+    told, silent = "", 0
     while True:
-        ended: dict[str, Any] = client.json("GET", f"/deployment-requests/{number}")
-        if ended["state"] != "RUNNING":
-            return ended
-        message = _message(client, path)
+        try:
+            ended: dict[str, Any] = client.json("GET", f"/deployment-requests/{number}")
+            if ended["state"] != "RUNNING":
+                return ended
+            message, silent = _message(client, path), 0
+        except SiteError:  # the service is being restarted: the request is not lost by that
+            message, silent = "the service does not answer", silent + 1
+            if silent > _PATIENCE:
+                raise
         if message and message != told:
             told = message
             say(f"  {told}")

@@ -31,6 +31,9 @@ class Starter(Protocol):
     def start(self, flow: str, payload: dict[str, Any], *, id: str) -> None:  # noqa: A002
         """Enqueue a flow; the same id is only ever run once."""
 
+    def state(self, id: str) -> str | None:  # noqa: A002
+        """Where a flow is; None if it is not known."""
+
 
 @dataclass(frozen=True)
 class DeploymentRequests:
@@ -38,6 +41,7 @@ class DeploymentRequests:
 
     deployments: Deployments
     engine: Starter
+    journal: Journal
 
     def request(
         self,
@@ -76,9 +80,19 @@ class DeploymentRequests:
         doing = {DEPLOY: "is being deployed to", ROLLBACK: "goes back on", UNDEPLOY: "leaves"}
         return f"{workflow} {doing[action]} {site}"
 
+    def outcome(self, request: str) -> tuple[str, str]:
+        """``RUNNING``, ``DONE`` or ``FAILED``, and how it ended. Raises ``NotFoundError``."""
+        if self.engine.state(f"{FLOW}:{request}") is None:
+            raise NotFoundError(f"there is no request {request!r}")
+        lines, _ = self.journal.read(subject_of(request))
+        if not lines:
+            return "RUNNING", ""
+        told = "\n".join(line.content for line in lines)
+        return "FAILED" if lines[0].level == ERROR else "DONE", told
+
 
 def subject_of(request: str) -> str:
-    """The subject of a request in the journal: its last line says how it ended."""
+    """The subject of a request in the journal, which has how it ended."""
     return f"request:{request}"
 
 

@@ -10,9 +10,7 @@ from sqlalchemy import select
 
 from ci.errors import EntryError
 from hooks.db.tables import Deployment
-from hooks.dispatch.on_request import subject_of
 from hooks.errors import NotFoundError
-from hooks.journal import ERROR
 from hooks.web.auth import caller, requires_operator, requires_token
 from hooks.web.origin import from_our_pages
 
@@ -83,11 +81,8 @@ def act(name: str, action: str) -> tuple[Response, int]:
 @requires_operator
 def asked(number: str) -> Response:
     """How a request is: ``{"state": "RUNNING" | "DONE" | "FAILED", "message"}``."""
-    lines, _ = _app().journal.read(subject_of(number[:40]))
-    if not lines:
-        return jsonify(state="RUNNING", message="")
-    state = "FAILED" if lines[0].level == ERROR else "DONE"
-    return jsonify(state=state, message=lines[0].content)
+    state, message = _app().deploying.outcome(number[:40])
+    return jsonify(state=state, message=message)
 
 
 def _is_map(body: Any) -> bool:
