@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from ci.errors import SettingsError
 from hooks.testbed.base_image import busybox_base as make_busybox_base
@@ -20,7 +22,8 @@ from hooks.testbed.base_image import debian_base as make_debian_base
 from hooks.testbed.cluster import Cluster
 from hooks.testbed.engine import Engine
 from hooks.testbed.ground import own_folder
-from hooks.testbed.setup import Tools, ensure
+from hooks.testbed.postgresql import Postgresql
+from hooks.testbed.setup import Tools, ensure, ensure_postgresql
 
 
 def _cannot(error: SettingsError) -> None:
@@ -121,3 +124,40 @@ def busybox_base(testbed_tools: Tools) -> Path:
     except SettingsError as error:
         _cannot(error)
         raise
+
+
+@pytest.fixture(scope="session")
+def postgresql_program(testbed_tools: Tools) -> Path:
+    """The folder of a PostgreSQL of our own."""
+    try:
+        return ensure_postgresql(testbed_tools.cache, lambda _: None)
+    except SettingsError as error:
+        _cannot(error)
+        raise
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(postgresql_program: Path) -> Iterator[Postgresql]:
+    """A PostgreSQL that runs; tests share it, so they leave it up."""
+    # not below pytest's folder, which is too long for a socket
+    with tempfile.TemporaryDirectory(prefix="waas-pg-") as folder:
+        server = Postgresql(postgresql_program, Path(folder) / "server")
+        try:
+            server.start()
+        except SettingsError as error:
+            _cannot(error)
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Postgresql) -> Iterator[str]:
+    """An empty database of a test's own."""
+    name = f"t{uuid.uuid4().hex}"
+    url = postgresql_server.url().replace("postgresql:", "postgresql+psycopg:")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgresql_server.url(name)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")

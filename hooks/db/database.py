@@ -3,6 +3,9 @@
 SQLite is the embedded default: write-ahead log once per file, foreign keys on, a busy time-out
 because git hooks, the web application and workers write from their own processes. The file is
 0600: whoever can write it can make the engine run code.
+
+PostgreSQL may go away and come back: connections are tried before they are used, and one to a
+machine that fell silent is given up.
 """
 
 from __future__ import annotations
@@ -13,25 +16,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy import URL, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from ci.errors import SettingsError
+from ci.errors import SettingsError, SiteError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = "0004"  # of them; to ask alembic takes 0.2 s at the start of every command
+AWAY = (OperationalError, InterfaceError, TimeoutError)  # the database is away, or too busy
+# unless the URL says otherwise; seconds, the last in milliseconds
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 
 
 class Database:
-    """Sessions on one database URL."""
+    """Sessions on one database URL. Raises ``SettingsError`` for one that cannot be used."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        read = _read(url)
+        is_file = read.drivername == "sqlite"
+        self.url = url if is_file else read.render_as_string(hide_password=False)
+        self._shown = read.set(query={}).render_as_string(hide_password=True)
         self._protect_file()
-        self.engine = create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _sqlite_pragmas)
+        self.engine = open_engine(self.url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     def _protect_file(self) -> None:
@@ -82,10 +97,14 @@ class Database:
 
     def _version(self) -> str:
         """The newest migration that was made (``0001`` …); nothing for a database without."""
-        if not inspect(self.engine).has_table("alembic_version"):
-            return ""
-        with self.engine.connect() as connection:
-            found = connection.execute(text("select version_num from alembic_version")).scalar()
+        try:
+            if not inspect(self.engine).has_table("alembic_version"):
+                return ""
+            with self.engine.connect() as connection:
+                found = connection.execute(text("select version_num from alembic_version")).scalar()
+        except AWAY as error:
+            message = f"the database {self._shown} cannot be used: {told(error)}"
+            raise SiteError(message, transient=True) from error
         return str(found or "")
 
     def _too_new(self, found: str) -> SettingsError:
@@ -94,14 +113,48 @@ class Database:
             hint="use the version of hpcwaas that upgraded it, or restore a backup from before",
         )
 
-    @property
-    def _shown(self) -> str:
-        return make_url(self.url).render_as_string(hide_password=True)
-
     def ping(self) -> None:
         """One round trip; raises SQLAlchemy's error if the database is away."""
         with self.engine.connect() as connection:
             connection.execute(text("select 1"))
+
+
+def open_engine(url: str, **options: Any) -> Engine:
+    """SQLAlchemy's engine. Raises ``SettingsError`` if the database's driver is not there."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, **options)
+        event.listen(engine, "connect", _sqlite_pragmas)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, **options)
+    except ImportError as error:
+        raise SettingsError(
+            "the database is PostgreSQL, and its driver psycopg cannot be loaded",
+            hint="pip install 'hpcwaas[postgresql]'",
+        ) from error
+
+
+def told(error: Exception) -> str:
+    """The first line of what the database said, without the statement and the values in it."""
+    said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return said.split("\n")[0][:300]
+
+
+def _read(url: str) -> URL:
+    """The URL with all that goes without saying; of a wrong one nothing is shown: passwords."""
+    try:
+        read = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError(f"database: what follows {url.partition(':')[0]!r} is no URL") from None
+    if read.drivername == "sqlite":
+        return read
+    if read.drivername not in {"postgresql", "postgresql+psycopg"}:
+        raise SettingsError(f"database: {read.drivername!r} is neither sqlite nor postgresql")
+    if not read.database:
+        raise SettingsError("database: the name of the database is missing in the URL")
+    # named, since versions of SQLAlchemy differ in the driver that they take by themselves
+    read = read.set(drivername="postgresql+psycopg")
+    return read.update_query_dict({**_PATIENCE, **read.query})
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

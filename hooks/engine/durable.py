@@ -26,9 +26,9 @@ from dbos import (
     SetEnqueueOptions,
     SetWorkflowID,
 )
-from sqlalchemy.exc import OperationalError
 
 from ci.errors import EntryError, SettingsError, SiteError, WaasError
+from hooks.db import AWAY, told
 from hooks.engine.takeover import Takeover
 
 log = logging.getLogger(__name__)
@@ -95,8 +95,8 @@ def _guarded(
         reason = str(error)
     except WaasError as error:
         return {"error": _as_data(error)}
-    except OperationalError as error:  # the database is away or busy: the world, not a defect
-        reason = f"the database does not answer: {error.orig}"
+    except AWAY as error:  # the world, not a defect
+        reason = f"the database does not answer: {told(error)}"
     except Exception:  # the worker's edge: a defect must not take the service down
         log.exception("a step failed by a defect of ours", extra={"flow": DBOS.workflow_id})
         message = "the service met an internal error; the operator finds it in the log under "

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from ci.errors import SiteError
+from hooks.db import open_engine
 
 _LOOK_SECONDS = 0.05
 _LONGEST = 120  # characters of a name in a file's name, which may have 255 bytes
@@ -84,9 +85,7 @@ class AdvisoryLocks:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(
-            url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool
-        )
+        self._engine = open_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
         self._connection: sa.Connection | None = None
         self._held: set[str] = set()
         self._mutex = threading.Lock()  # a connection is for one thread at a time

@@ -172,6 +172,18 @@ def ensure_buildah(cache: Path, progress: Progress) -> Path:
     return make_once(folder, make)
 
 
+def ensure_postgresql(cache: Path, progress: Progress) -> Path:
+    """Return the folder of a PostgreSQL of our own, unpacked at first use (about 10 s)."""
+    folder = cache / "postgresql"
+
+    def make(part: Path) -> None:
+        progress("fetching PostgreSQL")
+        script = str(_SCRIPTS / "get-postgresql.sh")
+        run_script(["bash", script, str(part), str(folder)], "fetching PostgreSQL")
+
+    return make_once(folder, make)
+
+
 def run_script(argv: Sequence[str], what: str, *, timeout: float = _INSTALL_SECONDS) -> str:
     """Run a command to its end; ``SettingsError`` quotes its last line if it fails."""
     environ = {**os.environ, "PATH": _PATH}
@@ -195,6 +207,7 @@ def run_script(argv: Sequence[str], what: str, *, timeout: float = _INSTALL_SECO
 
 if __name__ == "__main__":  # what `make` runs before the tests and the demo
     try:
-        ensure(lambda told: print(told, flush=True))
+        tools = ensure(lambda told: print(told, flush=True))
+        ensure_postgresql(tools.cache, lambda told: print(told, flush=True))  # for tests only
     except SettingsError as error:
         sys.exit(f"setup: {error}")

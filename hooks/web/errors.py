@@ -9,9 +9,12 @@ from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from ci.errors import EntryError, SiteError, WaasError
+from hooks.db import AWAY, told
 from hooks.errors import ConflictError, ForbiddenError, NotFoundError
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
 
 
 def register(app: Flask) -> None:
@@ -24,6 +27,14 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> tuple[Response, int]:
         return jsonify(error=error.description or error.name, hint=""), error.code or 500
+
+    def away(error: Exception) -> tuple[Response, int, dict[str, str]]:
+        log.warning("a request could not be answered: %s", told(error))
+        sentence = "the database does not answer at present; try again"
+        return jsonify(error=sentence, hint=""), 503, {"Retry-After": str(RETRY_SECONDS)}
+
+    for kind in AWAY:
+        app.register_error_handler(kind, away)
 
     @app.errorhandler(Exception)
     def defect(_error: Exception) -> tuple[Response, int]:

@@ -1,79 +1,22 @@
 """The same on PostgreSQL: stored once, in order, one process to a lane, and locks that die."""
 
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from hooks.db import Database
-from hooks.db.tables import Base, Delivery
+from hooks.db.tables import Delivery
 from hooks.engine.locks import AdvisoryLocks
 from hooks.inbox import Accepted, Inbox
 
 
-def _program(name: str) -> str:
-    """Debian keeps the server's programs out of the search path."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    found = shutil.which(name, path=os.pathsep.join(map(str, folders))) or shutil.which(name)
-    if not found:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no program {name!r}")
-    return found
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A server of this module's own, on a socket in its folder; a URL."""
-    initdb, postgres = _program("initdb"), _program("postgres")
-    who = {"user": "postgres", "group": "postgres", "extra_groups": []}
-    who = who if os.getuid() == 0 else {}  # it refuses to run as root
-    # not below pytest's folder, which is its user's alone and too long for a socket
-    with tempfile.TemporaryDirectory(prefix="waas-pg-") as folder:
-        if who:
-            shutil.chown(folder, "postgres", "postgres")
-        initialize = [initdb, "-D", f"{folder}/data", "-A", "trust", "-U", "waas", "--no-sync"]
-        subprocess.run(initialize, check=True, capture_output=True, cwd="/", **who)
-        serve = [postgres, "-D", f"{folder}/data", "-k", folder, "-c", "listen_addresses="]
-        process = subprocess.Popen(serve, stderr=subprocess.DEVNULL, cwd="/", **who)
-        url = f"postgresql+psycopg://waas@/postgres?host={folder}"
-        try:
-            _wait_for(url)
-            yield url
-        finally:
-            process.send_signal(signal.SIGINT)  # ends sessions too
-            process.wait(30)
-
-
-def _wait_for(url: str) -> None:
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-    for _ in range(3000):
-        try:
-            engine.connect().close()
-            return
-        except sa.exc.OperationalError:
-            threading.Event().wait(0.01)
-    pytest.fail("the server does not start")
-
-
 @pytest.fixture
-def url(server: str) -> str:
-    engine = sa.create_engine(server)
-    Base.metadata.drop_all(engine)
-    Base.metadata.create_all(engine)
-    engine.dispose()
-    return server
-
-
-@pytest.fixture
-def databases(url: str) -> Iterator[list[Database]]:
+def databases(postgresql_url: str) -> Iterator[list[Database]]:
     """Two, as two processes have them."""
-    made = [Database(url), Database(url)]
+    made = [Database(postgresql_url), Database(postgresql_url)]
+    made[0].migrate()
     yield made
     for database in made:
         database.engine.dispose()
@@ -135,7 +78,8 @@ def test_two_services_are_not_in_one_lane(databases):
     assert other.handle_pending(lambda *_: "") == 1
 
 
-def test_a_lock_is_free_when_its_session_ends_and_its_holder_notices(url):
+def test_a_lock_is_free_when_its_session_ends_and_its_holder_notices(databases):
+    url = databases[0].url
     one, other = AdvisoryLocks(url), AdvisoryLocks(url)
     for name in ("w", "", "ü" * 200, "\ud800"):
         assert one.take(name)
