@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 
 from ci.errors import EntryError, SiteError
+from hooks.builds.harmless import harmless
 from hooks.cli.client import Client, client_of
 
 _POLL_SECONDS = 1.0
@@ -57,10 +58,10 @@ def _ask(ctx: click.Context, action: str, name: str, body: dict[str, Any], wait:
     client = client_of(ctx)
     path = f"/deployments/{quote(name, safe='@+')}"
     answer = client.json("POST", f"{path}/{action}", json=body)
-    click.echo(answer["message"])
+    click.echo(harmless(answer["message"]))
     if wait:
         ended = _follow(client, answer["request"], path, click.echo)
-        click.echo(f"{name}: {ended['message']}")
+        click.echo(f"{name}: {harmless(ended['message'])}")
         if ended["state"] == "FAILED":
             raise click.exceptions.Exit(1)
 
@@ -80,7 +81,7 @@ def _follow(client: Client, number: str, path: str, say: Callable[[str], None]) 
                 raise
         if message and message != told:
             told = message
-            say(f"  {told}")
+            say(f"  {harmless(told)}")
         time.sleep(_POLL_SECONDS)
 
 

@@ -7,22 +7,27 @@ main wants with what it wanted before).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from builder.store import MAIN
 from ci.errors import EntryError, WaasError
+from hooks.deployments.plan import check_names
 from hooks.dispatch import needs
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.effects import DispatchEffects
 from hooks.dispatch.flows import DEPLOYMENT
 from hooks.engine import Flow
 from hooks.errors import NotFoundError
+from hooks.forge_choice import RegistryPair
 from hooks.journal import ERROR, INFO, Journal
 
 FLOW = "deployment-request"
 DEPLOY, ROLLBACK, UNDEPLOY = "deploy", "rollback", "undeploy"
 ACTIONS = (DEPLOY, ROLLBACK, UNDEPLOY)
+_COMMIT = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
 
 
 class Starter(Protocol):
@@ -33,6 +38,9 @@ class Starter(Protocol):
 
     def state(self, id: str) -> str | None:  # noqa: A002
         """Where a flow is; None if it is not known."""
+
+    def ended(self, id: str) -> bool:  # noqa: A002
+        """Whether a flow is known, and nothing more will happen in it."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +65,25 @@ class DeploymentRequests:
         """Have it done; the same id once. What was begun, as a sentence.
 
         Raises ``NotFoundError``: nothing is there to go back from, or to remove; ``EntryError``:
-        executions still need it.
+        it cannot be meant, or executions still need what is to be removed.
         """
         name = f"{workflow}@{site}"
-        row = self.deployments.get(name)
         if action not in ACTIONS:
             raise EntryError(f"there is no {action[:40]!r}", hint=f"one of {', '.join(ACTIONS)}")
+        if commit and not _COMMIT.fullmatch(commit):
+            raise EntryError(f"{commit[:80]!r} is not a commit (7 to 40 digits 0-9, a-f)")
+        check_names(workflow)
+        row = self.deployments.get(name)
         if action != DEPLOY and (row is None or row.state == "REMOVED"):
             raise NotFoundError(f"{workflow} is not deployed to {site}")
-        if action == UNDEPLOY and not force and (count := self.deployments.needed_by(name)):
-            raise EntryError(
-                f"{count} execution{'s' if count > 1 else ''} of {name} did not end yet",
-                hint="wait for them or cancel them; --force removes it all the same",
-            )
+        if action == UNDEPLOY and not force:
+            self.deployments.check_unneeded(name)
         payload = {"action": action, "workflow": workflow, "site": site} | {
             "commit": commit,
             "by": by,
             "id": name,
             "request": id,
+            "force": force,
         }
         self.engine.start(FLOW, payload, id=f"{FLOW}:{id}")
         doing = {DEPLOY: "is being deployed to", ROLLBACK: "goes back on", UNDEPLOY: "leaves"}
@@ -82,17 +91,20 @@ class DeploymentRequests:
 
     def outcome(self, request: str) -> tuple[str, str]:
         """``RUNNING``, ``DONE`` or ``FAILED``, and how it ended. Raises ``NotFoundError``."""
-        if self.engine.state(f"{FLOW}:{request}") is None:
+        flow = f"{FLOW}:{request}"
+        if self.engine.state(flow) is None:
             raise NotFoundError(f"there is no request {request!r}")
-        lines, _ = self.journal.read(subject_of(request))
-        if not lines:
-            return "RUNNING", ""
-        told = "\n".join(line.content for line in lines)
-        return "FAILED" if lines[0].level == ERROR else "DONE", told
+        over = self.engine.ended(flow)  # before its line is read: that comes before the end
+        lines, _ = self.journal.read(subject_of(request), size=1)
+        if lines:
+            return "FAILED" if lines[0].level == ERROR else "DONE", lines[0].content
+        if over:
+            return "FAILED", f"it broke off; the operator finds why in the log under {flow}"
+        return "RUNNING", ""
 
 
 def subject_of(request: str) -> str:
-    """The subject of a request in the journal, which has how it ended."""
+    """The subject of a request in the journal: one line says how it ended."""
     return f"request:{request}"
 
 
@@ -109,15 +121,12 @@ class OnRequest:
         pair, folder = effects.registries.split(request["workflow"])
         head = effects.planner.mains.of(pair.workflows)
         commit = self._commit(pair.workflows, request["commit"], head)
-        tree = effects.planner.tree(pair.workflows, commit)
-        rows = effects.planner.rows(pair, tree, MAIN, only={folder})
-        rows = [row for row in rows if row["site"] == request["site"]]
+        rows, content = self._needs(pair, folder, request["site"], commit)
         if not rows:
             raise EntryError(
                 f"{folder} at {commit[:10]} does not go to {request['site']}",
                 hint=f"`sites:` in {folder}/waas.yaml says where it goes",
             )
-        content = needs.content_of(tree, folder, [row["key"] for row in rows])
         deployment = {
             "id": request["id"],
             "workflow": request["workflow"],
@@ -126,12 +135,24 @@ class OnRequest:
             "content": content,
             "images": {row["step"]: row["key"] for row in rows},
         }
-        # of an older commit: what main wants stays known, so that only a change of it counts
-        wanted = content if commit == head else None
-        effects.deployments.again(deployment, wanted)
+        # of an older commit: what main wants is known, so that only a change of it undoes this
+        of_main = self._needs(pair, folder, request["site"], head)[1] if commit != head else content
+        effects.deployments.again(deployment, of_main)
         return {"builds": effects.planner.wanted(pair, rows, commit), "deployment": deployment}
 
+    def _needs(
+        self, pair: RegistryPair, folder: str, site: str, commit: str
+    ) -> tuple[list[dict[str, Any]], str]:
+        """The plan's rows, and the hash of the content, of a workflow at a site; none: empty."""
+        planner = self.effects.planner
+        tree = planner.tree(pair.workflows, commit)
+        rows = [r for r in planner.rows(pair, tree, MAIN, only={folder}) if r["site"] == site]
+        keys = [row["key"] for row in rows]
+        return rows, needs.content_of(tree, folder, keys) if rows else ""
+
     def _commit(self, repository: str, asked: str, head: str) -> str:
+        if not head:
+            raise EntryError(f"{repository} has no main yet", hint="push one first")
         if not asked:
             return head
         store = self.effects.planner.forges[repository].fetch(head)
@@ -140,54 +161,89 @@ class OnRequest:
             raise EntryError(f"{asked} is not in the history of main", hint="merge it first")
         return commit
 
-    def rollback(self, request: dict[str, Any]) -> None:
-        """Make a version that is still on the site the one that serves."""
+    def rollback(self, request: dict[str, Any]) -> str:
+        """Make a version that is still on the site the one that serves; what was done."""
         site = self.effects.planner.sites.get(request["site"])
-        self.effects.deployments.roll_back(request, site)
+        return self.effects.deployments.roll_back(request, site)
 
-    def undeploy(self, request: dict[str, Any]) -> None:
-        """Remove all versions from the site."""
+    def undeploy(self, request: dict[str, Any]) -> str:
+        """Remove all versions from the site; what was done."""
         site = self.effects.planner.sites.get(request["site"])
-        self.effects.deployments.remove(request, site)
+        return self.effects.deployments.remove(request, site)
+
+    def waits(self, request: dict[str, Any], reason: str) -> None:
+        """Say what is waited for."""
+        self.effects.deployments.note(request["id"], f"{request['action']} waits: {reason}")
+
+    def builds(self, deployment: dict[str, Any], asked: list[dict[str, Any]]) -> None:
+        """Say which images are built first."""
+        building = sorted({i["build"] for i in asked if i["build"] and not i["reused"]})
+        if building:
+            text = f"waits for its images: {', '.join(building)}"
+            self.effects.deployments.mark(deployment, "DEPLOYING", text)
+
+    def deployed(self, request: dict[str, Any], deployment: dict[str, Any]) -> None:
+        """Say how a deployment ended."""
+        row, commit = self.effects.deployments.get(deployment["id"]), deployment["commit"]
+        if row is None or (row.commit == commit and row.state == "FAILED"):
+            self._end(request, f"failed: {row.message if row else ''}", ERROR)
+        elif row.active == commit:
+            self._end(request, f"active at {commit[:10]}")
+        else:
+            self._end(request, f"{commit[:10]} gave way: something else is wanted by now", ERROR)
+
+    def done(self, request: dict[str, Any], told: str) -> None:
+        """Say what was done."""
+        self._end(request, told)
 
     def failed(self, request: dict[str, Any], reason: str) -> None:
         """Say why it was not done; what serves goes on serving."""
-        self.journal.write(subject_of(request["request"]), "end", reason, ERROR)
+        self._end(request, reason, ERROR)
         self.effects.deployments.note(request["id"], f"{request['action']} failed: {reason}")
 
+    def _end(self, request: dict[str, Any], text: str, level: int = INFO) -> None:
+        self.journal.write(subject_of(request["request"]), "end", " ".join(text.split()), level)
+
     def tell(self, request: dict[str, Any]) -> None:
-        """Say how it ended, also on the forge."""
+        """Say on the forge how the workflow is at the site by now."""
         row = self.effects.deployments.get(request["id"])
         if row is not None:
-            level = ERROR if row.state == "FAILED" else INFO
-            text = f"{row.state.lower()} {row.message}".strip()
-            self.journal.write(subject_of(request["request"]), "end", text, level)
             told = {"id": row.id, "workflow": row.workflow, "commit": row.commit}
             self.effects.tell_deployment(told)
 
 
 def run_request(on: OnRequest, flow: Flow, request: dict[str, Any]) -> None:
     """The flow of one request."""
+
+    def waiting(reason: str) -> None:
+        on.waits(request, reason)
+
     try:
         if request["action"] == DEPLOY:
-            _deploy(on, flow, request)
+            _deploy(on, flow, request, waiting)
         else:
             act = on.rollback if request["action"] == ROLLBACK else on.undeploy
-            flow.step(request["action"], act, request)
+            told = flow.step(request["action"], act, request, waiting=waiting)
+            flow.step("done", on.done, request, told)
     except WaasError as error:
         flow.step("failed", on.failed, request, str(error))
     flow.step("tell", on.tell, request)
 
 
-def _deploy(on: OnRequest, flow: Flow, request: dict[str, Any]) -> None:
-    plan = flow.step("plan", on.plan, request)
-    asked = flow.step("ask-builds", on.effects.ask_builds, flow.id, plan["builds"])
-    results = flow.step("await-builds", on.effects.await_builds, asked)
+def _deploy(
+    on: OnRequest, flow: Flow, request: dict[str, Any], waiting: Callable[[str], None]
+) -> None:
+    plan = flow.step("plan", on.plan, request, waiting=waiting)
     deployment = plan["deployment"]
+    asked = flow.step("ask-builds", on.effects.ask_builds, flow.id, plan["builds"])
+    flow.step("builds", on.builds, deployment, asked)
+    results = flow.step("await-builds", on.effects.await_builds, asked)
     if error := next((r["error"] for r in results if r["error"]), ""):
         reason = f"an image could not be built: {error}"
         flow.step("no-image", on.effects.deployment_failed, deployment, reason)
-        return
-    images = {result["step"]: result["image"] for result in results}
-    deployment = {**deployment, "images": deployment["images"] | images}
-    flow.start_child(DEPLOYMENT, deployment, id=f"{flow.id}:{deployment['id']}").result()
+    else:
+        images = {result["step"]: result["image"] for result in results}
+        deployment = {**deployment, "images": deployment["images"] | images}
+        child = f"{flow.id}:{deployment['id']}"
+        flow.start_child(DEPLOYMENT, deployment, id=child).result()
+    flow.step("deployed", on.deployed, request, deployment)

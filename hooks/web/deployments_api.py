@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
 from typing import Any
 
@@ -10,11 +12,15 @@ from sqlalchemy import select
 
 from ci.errors import EntryError
 from hooks.db.tables import Deployment
+from hooks.deployments.plan import check_names
 from hooks.errors import NotFoundError
 from hooks.web.auth import caller, requires_operator, requires_token
 from hooks.web.origin import from_our_pages
 
 api = Blueprint("deployments_api", __name__)
+
+_LONGEST = 300  # characters of a name
+_NUMBER = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
 def _app() -> Any:
@@ -48,10 +54,24 @@ def deployments() -> Response:
 @requires_token
 def deployment(name: str) -> Response:
     """One of them, by ``workflow@site``."""
+    _names(name)
     row = _app().deployments.get(name)
     if row is None:
-        raise NotFoundError(f"there is no deployment {name[:120]!r}")
+        raise NotFoundError(f"there is no deployment {name!r}")
     return jsonify(_json(row))
+
+
+def _names(name: str) -> tuple[str, str]:
+    """Workflow and site. Raises ``NotFoundError`` for what cannot be the name of a deployment."""
+    workflow, _, site = name.rpartition("@")
+    try:
+        check_names(workflow)
+        check_names(site)
+    except EntryError:
+        raise NotFoundError(f"{name[:120]!r} is not WORKFLOW@SITE") from None
+    if len(name) > _LONGEST:
+        raise NotFoundError(f"there is no deployment {name[:120]!r}…")
+    return workflow, site
 
 
 @api.post("/deployments/<name>/<action>")
@@ -62,13 +82,10 @@ def act(name: str, action: str) -> tuple[Response, int]:
 
     202 ``{"request", "message"}``: it is done as soon as can be. 404, 400 with the reason.
     """
-    body = request.get_json(silent=True) or {}
-    commit, force = (body.get("commit", ""), body.get("force", False)) if _is_map(body) else (0, 0)
-    if not isinstance(commit, str) or not isinstance(force, bool):
-        raise EntryError("commit must be text, force true or false")
-    workflow, mark, site = name.rpartition("@")
-    if not mark or site not in _app().sites.names():
-        raise NotFoundError(f"{name[:120]!r} is not WORKFLOW@SITE of this service")
+    workflow, site = _names(name)
+    commit, force = _options()
+    if site not in _app().sites.names():
+        raise NotFoundError(f"{name!r}: there is no site {site!r}")
     _app().registries.split(workflow)
     number = secrets.token_hex(8)
     message = _app().deploying.request(
@@ -77,13 +94,26 @@ def act(name: str, action: str) -> tuple[Response, int]:
     return jsonify(request=number, message=message), 202
 
 
+def _options() -> tuple[str, bool]:
+    """What is asked for beside the name: nothing, or a JSON object of what we know."""
+    # whatever its type says: what was meant to narrow a request must never be passed over
+    try:
+        body = json.loads(request.get_data() or b"{}")
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not body.keys() <= {"commit", "force"}:
+        raise EntryError("the body must be a JSON object with commit, force or nothing")
+    commit, force = body.get("commit", ""), body.get("force", False)
+    if not isinstance(commit, str) or not isinstance(force, bool):
+        raise EntryError("commit must be text, force true or false")
+    return commit, force
+
+
 @api.get("/deployment-requests/<number>")
 @requires_operator
 def asked(number: str) -> Response:
     """How a request is: ``{"state": "RUNNING" | "DONE" | "FAILED", "message"}``."""
-    state, message = _app().deploying.outcome(number[:40])
+    if not _NUMBER.fullmatch(number):
+        raise NotFoundError(f"there is no request {number[:40]!r}")
+    state, message = _app().deploying.outcome(number)
     return jsonify(state=state, message=message)
-
-
-def _is_map(body: Any) -> bool:
-    return isinstance(body, dict)
