@@ -5,6 +5,6 @@ serve`` (and more workers) as processes, and counts what they did: images built,
 place at the site, and what the double was told.
 """
 
-from .world import SITE, SLUG, World, workflow
+from .world import CATALOGUE, SITE, SLUG, World, workflow
 
-__all__ = ["SITE", "SLUG", "World", "workflow"]
+__all__ = ["CATALOGUE", "SITE", "SLUG", "World", "workflow"]

@@ -81,8 +81,18 @@ def workflow(name: str, version: str = "1", *, sites: str = SITE) -> dict[str, s
 class World:
     """A service home, its processes and what they did."""
 
-    def __init__(self, folder: Path, double: Any, *, as_app: bool = True, haste: float = 0) -> None:
-        """``double`` is one of GitHub that runs; ``haste`` in seconds between two looks at it."""
+    def __init__(
+        self,
+        folder: Path,
+        double: Any,
+        *,
+        as_app: bool = True,
+        haste: float = 0,
+        files: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """``double`` is one of GitHub that runs; ``haste`` in seconds between two looks at it;
+        ``files`` is what the repositories begin with.
+        """
         self.double, self.folder = double, folder
         self.place, self.effects_file = folder / "site", folder / "effects"
         self.environment = dict(os.environ) | ({"WAAS_TEST_HASTE": str(haste)} if haste else {})
@@ -90,7 +100,7 @@ class World:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         for slug in (SLUG, CATALOGUE):
-            double.create_repository(slug, {"README.md": "start\n"})
+            double.create_repository(slug, (files or {}).get(slug, {"README.md": "start\n"}))
         self.settings = load(self._home(port, as_app))
         tokens = Tokens(Database(self.settings.database))
         self.session = requests.Session()
@@ -113,10 +123,7 @@ class World:
         values = {
             "listen": f"127.0.0.1:{port}",
             "github": {"lab": connection},
-            "repositories": {
-                "workflow-registry": {"github": SLUG, "connection": "lab"},
-                "software-catalog": {"github": CATALOGUE, "connection": "lab"},
-            },
+            **self.forges(),
         }
         config.write_text(yaml.safe_dump(values))
         settings = home.make(place)
@@ -131,6 +138,15 @@ class World:
                 self.double.hook(url, secret, slug=slug)
         self._site(settings.sites)
         return config
+
+    def forges(self) -> dict[str, Any]:
+        """Where the repositories are, as the settings have it."""
+        return {
+            "repositories": {
+                "workflow-registry": {"github": SLUG, "connection": "lab"},
+                "software-catalog": {"github": CATALOGUE, "connection": "lab"},
+            }
+        }
 
     def _site(self, folder: Path) -> None:
         for name in ("deploy", "work"):
