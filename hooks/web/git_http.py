@@ -10,17 +10,21 @@ import logging
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 from flask import Blueprint, Response, current_app, request
-from werkzeug.exceptions import BadGateway, Forbidden, NotFound
+from werkzeug.exceptions import BadGateway, Forbidden, NotFound, ServiceUnavailable
 
 from ci.git.serving import HttpBackend, environment, http_backend
 from hooks.forges.access import at_least
+from hooks.tokens import Caller
 from hooks.web.auth import caller, requires_token
+from hooks.web.request_limits import GIT_BYTES, Parser
 
 api = Blueprint("git_http", __name__)
 log = logging.getLogger(__name__)
@@ -29,6 +33,32 @@ _PIECE = 65_536  # bytes
 _HEADERS = 64_000  # bytes of the program's header lines
 _SECONDS = 1800.0  # for one answer
 _NEEDED = {"git-upload-pack": "read", "git-receive-pack": "propose"}
+MOST_OF_ONE = 8  # requests of one user at a time: a thread each, of those that git has
+
+
+class Turns:
+    """How many requests of each user are being answered."""
+
+    def __init__(self) -> None:
+        self._going: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def begin(self, user: str) -> None:
+        """One more. Raises ``ServiceUnavailable``."""
+        with self._lock:
+            if self._going[user] >= MOST_OF_ONE:
+                told = f"{user} has {MOST_OF_ONE} requests of git here already: try again"
+                raise ServiceUnavailable(told)
+            self._going[user] += 1
+
+    def end(self, user: str) -> None:
+        """One less."""
+        with self._lock:
+            self._going[user] -= 1
+            self._going += Counter()  # forgets those that have none
+
+
+_turns = Turns()
 
 
 @api.get("/git/<name>.git/info/refs")
@@ -44,6 +74,7 @@ def pack(name: str, service: str) -> Response:
     """A fetch or a push."""
     if request.mimetype != f"application/x-{service}-request":
         raise NotFound("git speaks its smart protocol here")
+    request.max_content_length = GIT_BYTES  # the application's limit is for forms and documents
     return _serve(name, service, service)
 
 
@@ -57,6 +88,20 @@ def _serve(name: str, service: str, path: str) -> Response:
         raise NotFound(f"there is no repository {name[:80]!r} for you here")
     if not at_least(level, _NEEDED[service]):
         raise Forbidden(f"{user.user} may read {name}, not push to it")
+    if service == "git-receive-pack":
+        Parser.proven.note(request.headers.get("Authorization", ""))
+    _turns.begin(user.user)
+    try:
+        answer = _answer(_started(folder, path, user, level))
+    except BaseException:
+        _turns.end(user.user)
+        raise
+    answer.call_on_close(partial(_turns.end, user.user))
+    return answer
+
+
+def _started(folder: Path, path: str, user: Caller, level: str) -> HttpBackend:
+    """A git that answers the current request."""
     variables = environment(user.user, level, request.headers.get("Git-Protocol", ""), _cgi(user))
     backend = http_backend(folder, path, variables)
     if request.method == "POST":
@@ -64,10 +109,10 @@ def _serve(name: str, service: str, path: str) -> Response:
         feeder.start()
     elif backend.stdin is not None:
         backend.stdin.close()
-    return _answer(backend)
+    return backend
 
 
-def _cgi(user: Any) -> dict[str, str]:
+def _cgi(user: Caller) -> dict[str, str]:
     """What CGI tells of the request (RFC 3875), as far as git asks for it."""
     told = {
         "REQUEST_METHOD": request.method,
@@ -87,7 +132,7 @@ def _feed(backend: HttpBackend, body: IO[bytes]) -> None:
     """Pass the body on. A program that ended reads no more: its answer says why."""
     if backend.stdin is None:
         return
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # ValueError: the answer has ended, all is closed
         while piece := body.read(_PIECE):
             backend.stdin.write(piece)
     with suppress(OSError):

@@ -3,18 +3,22 @@
 - Bodies of webhooks stay in memory, since nothing of them may reach the disk before their
   signature holds: up to 5 MB with a header that can be a signature, 64 KiB without (to be told
   so). Those larger than 64 KiB share 64 MB, else 503.
-- Bodies under ``/git/`` may have 200 MB if they come with credentials; all others 10 MB. waitress
-  puts those of more than 512 KiB into a temporary file.
+- Bodies under ``/git/`` may have 200 MB if they come with credentials with which somebody was let
+  in to push a moment ago (git always asks first what there is); all others 10 MB. waitress puts
+  those of more than 512 KiB into a temporary file: strangers could fill the disk.
 - What is refused for its headers is refused before its body is read.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import threading
 import time
 import weakref
+from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +38,8 @@ READ_SECONDS = 30.0
 GIT_READ_SECONDS = 3600.0
 _SPOOL_BYTES = 524_288
 _ANSWER_BYTES = 2_048
+_PROVEN_SECONDS = 3600.0
+_PROVEN_MOST = 4_096
 _LINE_BYTES = 4_096  # of a chunked body: waitress would take one without an end
 
 
@@ -55,6 +61,30 @@ class Together:
     def _give_back(self, size: int) -> None:
         with self._lock:
             self._left += size
+
+
+class Proven:
+    """Credentials that were good a while ago, by what their header was; in memory, bounded."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def note(self, header: str) -> None:
+        """These let somebody in just now."""
+        with self._lock:
+            self._until.pop(_digest(header), None)
+            self._until[_digest(header)] = self._clock() + _PROVEN_SECONDS
+            if len(self._until) > _PROVEN_MOST:
+                self._until.popitem(last=False)
+
+    def holds(self, header: str) -> bool:
+        """Whether these did within the last hour."""
+        return self._until.get(_digest(header), 0.0) > self._clock()
+
+
+def _digest(header: str) -> bytes:
+    return hashlib.sha256(header.encode("utf-8", "surrogateescape")).digest()
 
 
 class _Refusal(Error):  # noqa: N818 waitress raises none of these
@@ -85,6 +115,7 @@ class Parser(HTTPRequestParser):
     """Reads one request, within the limits that its headers allow it."""
 
     together = Together()
+    proven = Proven()
     read_seconds = READ_SECONDS
     path = ""
 
@@ -101,7 +132,7 @@ class Parser(HTTPRequestParser):
         path = "/" + self.path.lstrip("/")  # as waitress tells the application
         if path.startswith(WEBHOOKS):
             self._limit_webhook()
-        elif path.startswith(GIT) and self.headers.get("AUTHORIZATION"):
+        elif path.startswith(GIT) and self.proven.holds(self.headers.get("AUTHORIZATION", "")):
             self.read_seconds = GIT_READ_SECONDS
             self._limit(GIT_BYTES, _SPOOL_BYTES)
         else:

@@ -4,7 +4,9 @@ waitress reads requests in one loop and hands whole ones to threads, so that slo
 thread. Here they hold no connection either: a request must be read within 30 s (``/git/``: an
 hour, but never silent for 60 s), and when there is no room for another connection, the one that
 was waited for longest gives way. Webhooks have threads of their own, which slow answers to others
-cannot take away. How much a request may bring: ``hooks.web.request_limits``.
+cannot take away, and so has git, whose answers are slow: nobody else waits for them. Who takes
+less than 60 kB of an answer in a minute while a thread waits to go on with it is cut off. How much
+a request may bring: ``hooks.web.request_limits``.
 
 What waitress calls: https://docs.pylonsproject.org/projects/waitress/en/stable/design.html
 """
@@ -12,7 +14,7 @@ What waitress calls: https://docs.pylonsproject.org/projects/waitress/en/stable/
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from waitress.adjustments import Adjustments
@@ -21,7 +23,7 @@ from waitress.server import MultiSocketServer, TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from ci.errors import SettingsError
-from hooks.web.request_limits import Parser
+from hooks.web.request_limits import GIT, Parser
 from hooks.web.webhooks.receiver import PREFIX as WEBHOOKS
 
 CONNECTIONS = 500
@@ -29,6 +31,8 @@ _ROOM = 20  # connections that are still taken while others are asked to give wa
 _SILENT_SECONDS = 60
 _HEADER_BYTES = 32_768
 _WEBHOOK_THREADS = 16
+_GIT_THREADS = 16
+_LEAST_BYTES = 60_000  # of an answer, in _SILENT_SECONDS
 
 _quiet = logging.getLogger(f"{__name__}.queue")
 _quiet.disabled = True  # waitress has a warning for each request that waits for a thread
@@ -39,11 +43,38 @@ class Channel(HTTPChannel):
 
     parser_class = Parser
     request: Any = None  # the one that is being read
+    _sent = 0  # bytes, in all
+    _counted: tuple[float, int] | None = None  # less than enough taken since when, sent by then
+
+    def send(self, data: Any, do_close: bool = True) -> int:
+        """As waitress; counts."""
+        count = int(super().send(data, do_close=do_close))
+        self._sent += count
+        return count
+
+    def stalls(self, now: float) -> bool:
+        """Whether a thread waits for the other side to take the answer, in vain."""
+        waits = self.requests and self.total_outbufs_len >= self.adj.outbuf_high_watermark
+        if self._counted is None:
+            self._counted = (now, self._sent)
+        since, sent = self._counted
+        if not waits or self._sent - sent >= _LEAST_BYTES:
+            self._counted = (now, self._sent)
+            return False
+        return now - since > _SILENT_SECONDS
 
     @property
     def waited_for_since(self) -> float:
         """Since when this is open without a whole request."""
         return float(self.request.begun_at if self.request else self.last_activity)
+
+    def end(self) -> None:
+        """Close it. waitress does that when it may write to it again: who takes nothing of what is
+        left for them would stay for ever.
+        """
+        self.will_close = True
+        if self.total_outbufs_len:
+            self.handle_close()
 
     def service(self) -> None:
         """As waitress, in a thread: answer the next request."""
@@ -52,31 +83,36 @@ class Channel(HTTPChannel):
 
 
 class Threads(ThreadedTaskDispatcher):
-    """The threads that call the application; those of webhooks are for webhooks alone."""
+    """The threads that call the application; those of webhooks and of git are theirs alone."""
 
     queue_logger = _quiet
 
-    def __init__(self, count: int, for_webhooks: int) -> None:
+    def __init__(self, count: int, apart: Mapping[str, int]) -> None:
         super().__init__()
-        self._webhooks = ThreadedTaskDispatcher()
-        self._webhooks.queue_logger = _quiet
-        self._counts = (count, for_webhooks)
+        self._count, self._apart = count, {}
+        for prefix, threads in apart.items():
+            self._apart[prefix] = (ThreadedTaskDispatcher(), threads)
+            self._apart[prefix][0].queue_logger = _quiet
 
     def start(self) -> None:
         """Start the threads."""
-        self.set_thread_count(self._counts[0])
-        self._webhooks.set_thread_count(self._counts[1])
+        self.set_thread_count(self._count)
+        for threads, count in self._apart.values():
+            threads.set_thread_count(count)
 
     def add_task(self, task: Any) -> None:
         """Have a connection's next request answered."""
-        if f"/{task.requests[0].path.lstrip('/')}".startswith(WEBHOOKS):
-            self._webhooks.add_task(task)
-        else:
-            super().add_task(task)
+        path = f"/{task.requests[0].path.lstrip('/')}"
+        for prefix, (threads, _) in self._apart.items():
+            if path.startswith(prefix):
+                threads.add_task(task)
+                return
+        super().add_task(task)
 
     def shutdown(self, cancel_pending: bool = True, timeout: int = 5) -> bool:
         """Stop the threads, waiting for each kind up to ``timeout`` seconds."""
-        self._webhooks.shutdown(cancel_pending, timeout)
+        for threads, _ in self._apart.values():
+            threads.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))
 
 
@@ -89,11 +125,12 @@ class Server(TcpWSGIServer):
     effective_port: int
 
     def maintenance(self, now: int) -> None:
-        """As waitress, every few seconds; ends those that take too long."""
-        super().maintenance(now)
-        for channel in self.active_channels.values():
-            if not channel.requests and channel.request and channel.request.late(now):
-                channel.will_close = True
+        """Every few seconds: ends those that take too long, or that are silent."""
+        for channel in list(self.active_channels.values()):
+            silent = channel.last_activity < now - self.adj.channel_timeout
+            late = silent or (channel.request and channel.request.late(now))
+            if (late and not channel.requests) or channel.stalls(now):
+                channel.end()
 
     def handle_accept(self) -> None:
         """Take a connection; when it is full, the one that was waited for longest gives way."""
@@ -101,12 +138,12 @@ class Server(TcpWSGIServer):
             channels = self.active_channels.values()
             waiting = [c for c in channels if not c.requests and not c.will_close]
             if waiting:
-                min(waiting, key=lambda channel: channel.waited_for_since).will_close = True
+                min(waiting, key=lambda channel: channel.waited_for_since).end()
         super().handle_accept()
 
 
 def make_server(
-    application: Any, host: str, port: int, *, threads: int = 32, trusted_proxy: str = ""
+    application: Any, host: str, port: int, *, threads: int = 24, trusted_proxy: str = ""
 ) -> Any:
     """Make a server that listens; ``run()`` serves until ``close()``. Port 0 is any that is free.
 
@@ -128,7 +165,7 @@ def make_server(
         recv_bytes=65_536,
         **(proxy if trusted_proxy else {}),
     )
-    dispatcher = Threads(threads, _WEBHOOK_THREADS)
+    dispatcher = Threads(threads, {WEBHOOKS: _WEBHOOK_THREADS, GIT: _GIT_THREADS})
     sockets: dict[int, Any] = {}
     try:
         made = list(_servers(application, settings, dispatcher, sockets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import os
 import threading
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import requests
 from hooks.db import Database
 from hooks.forges.access import FILE_NAME, Access, AccessFile, GitUser
 from hooks.tokens import Tokens
+from hooks.web import git_http
 from hooks.web.application import create
 from hooks.web.server import make_server
 
@@ -85,6 +87,30 @@ def test_clone_propose_and_merge(served, address, run_git, tmp_path, hosted_home
     assert (mail["pusher"], mail["options"]) == ("ada", {"title": "T"})
     run_git(clone, "push", "-q", "origin", "HEAD:main")
     assert run_git(clone, "ls-remote", "origin", "main").stdout.startswith(head)
+
+
+def test_a_push_may_be_larger_than_other_requests(served, address, run_git, tmp_path, hosted_home):
+    run_git(tmp_path, "clone", "-q", address("bob"), "clone")
+    clone = tmp_path / "clone"
+    run_git(clone, "checkout", "-q", "-b", "topic")
+    for number in range(2):
+        (clone / f"f{number}").write_bytes(os.urandom(6_000_000))
+    run_git(clone, "add", ".")
+    run_git(clone, "commit", "-q", "-m", "large")
+    judged(hosted_home, run_git(clone, "rev-parse", "HEAD").stdout.strip(), "0" * 40)
+    run_git(clone, "push", "-q", "origin", "topic")
+    assert "refs/heads/topic" in run_git(clone, "ls-remote", "origin").stdout
+
+
+def test_one_user_cannot_have_all_of_the_threads(served, address, monkeypatch):
+    monkeypatch.setattr(git_http, "MOST_OF_ONE", 0)
+    url = f"{address('bob')}/info/refs?service=git-upload-pack"
+    answer = requests.get(url, timeout=10)
+    assert answer.status_code == 503
+    assert "bob has" in answer.json()["error"]
+    monkeypatch.setattr(git_http, "MOST_OF_ONE", 1)
+    for _ in range(3):
+        assert requests.get(url, timeout=10).status_code == 200
 
 
 def test_rights_are_those_of_the_tokens_user(served, address, run_git, tmp_path, hosted_home):

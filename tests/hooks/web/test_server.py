@@ -3,7 +3,8 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -13,25 +14,36 @@ from waitress import buffers
 
 from ci.errors import SettingsError
 from hooks.web import request_limits, server
-from hooks.web.request_limits import Parser, Together
+from hooks.web.request_limits import Parser, Proven, Together
 from hooks.web.server import make_server
 
 SIGNED = "X-Hub-Signature-256: sha256=" + "0" * 64
 MEGABYTE = 1_000_000
+LENGTHS = {"/rest": 15, "/long": 30, "/endless": 10**6}  # MB; 16 are kept for who takes them
 
 
 @pytest.fixture
 def world() -> Iterator[SimpleNamespace]:
     """A server whose application notes what it is asked; ``/slow`` waits for ``go_on``."""
     seen: list[tuple[str, int]] = []
-    go_on = threading.Event()
+    go_on, ended = threading.Event(), threading.Event()
 
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         seen.append((environ["PATH_INFO"], len(environ["wsgi.input"].read())))
-        if environ["PATH_INFO"] == "/slow":
+        if environ["PATH_INFO"].endswith("/slow"):
             go_on.wait(30)
+        if environ["PATH_INFO"] in LENGTHS:
+            start_response("200 OK", [])
+            return long(LENGTHS[environ["PATH_INFO"]])
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
+
+    def long(megabytes: int) -> Iterator[bytes]:
+        try:
+            for _ in range(megabytes):
+                yield b"x" * MEGABYTE
+        finally:
+            ended.set()
 
     made = make_server(application, "127.0.0.1", 0, threads=1)
     made.adj.cleanup_interval = 0.05
@@ -52,7 +64,9 @@ def world() -> Iterator[SimpleNamespace]:
     def ask(text: str, body: bytes = b"") -> str:
         return whole(send(text, body))
 
-    yield SimpleNamespace(server=made, seen=seen, go_on=go_on, ask=ask, send=send, connect=connect)
+    yield SimpleNamespace(
+        server=made, seen=seen, go_on=go_on, ended=ended, ask=ask, send=send, connect=connect
+    )
     go_on.set()
     for each in sockets:
         each.close()
@@ -71,6 +85,11 @@ def whole(connection: socket.socket) -> str:
     length = re.search(rb"Content-Length: (\d+)", answer)
     body = connection.recv(int(length[1]), socket.MSG_WAITALL) if length else b""
     return (answer + body).decode("latin-1")
+
+
+def proven(monkeypatch: pytest.MonkeyPatch, header: str) -> None:
+    monkeypatch.setattr(Parser, "proven", Proven())
+    Parser.proven.note(header)
 
 
 def test_a_connection_takes_one_request_after_the_other(world):
@@ -98,6 +117,11 @@ def test_a_connection_takes_one_request_after_the_other(world):
             "Authorization: Basic x\nContent-Length: 200000001",
             413,
         ),
+        (
+            "POST /git/a.git/git-receive-pack",
+            "Authorization: Basic unproven\nContent-Length: 10000001",
+            413,
+        ),
         ("POST /other", "Authorization: Basic x\nContent-Length: 10000001", 413),
         ("POST /a", "Content-Length: " + "9" * 5000, 400),
         ("POST /a", "Content-Length: -1", 400),
@@ -105,7 +129,10 @@ def test_a_connection_takes_one_request_after_the_other(world):
         ("GET /a", "X: " + "x" * 33_000, 431),
     ],
 )
-def test_what_is_too_much_is_refused_before_its_body_is_read(world, request_line, headers, code):
+def test_what_is_too_much_is_refused_before_its_body_is_read(
+    world, request_line, headers, code, monkeypatch
+):
+    proven(monkeypatch, "Basic x")
     for expect in ("", "\nExpect: 100-continue"):
         answer = world.ask(f"{request_line} HTTP/1.1\nHost: here\n{headers}{expect}")
         assert answer.startswith(f"HTTP/1.1 {code}") or (
@@ -124,7 +151,8 @@ def test_what_is_too_much_is_refused_before_its_body_is_read(world, request_line
         ("/other", "Content-Length: 10000000"),
     ],
 )
-def test_what_is_not_too_much_may_go_on(world, path, headers):
+def test_what_is_not_too_much_may_go_on(world, path, headers, monkeypatch):
+    proven(monkeypatch, "Basic x")
     answer = world.ask(f"POST {path} HTTP/1.1\n{headers}\nExpect: 100-continue")
     assert answer.startswith("HTTP/1.1 100")
 
@@ -213,6 +241,53 @@ def test_webhooks_do_not_wait_for_slow_answers_to_others(world):
     world.go_on.set()
     for connection in slow:
         assert whole(connection).startswith("HTTP/1.1 200")
+
+
+def test_nobody_waits_for_slow_answers_of_git(world):
+    slow = world.send("GET /git/slow HTTP/1.1")
+    assert world.ask("GET /a HTTP/1.1").startswith("HTTP/1.1 200")
+    world.go_on.set()
+    assert whole(slow).startswith("HTTP/1.1 200")
+
+
+def test_who_takes_nothing_of_an_answer_is_cut_off(world, monkeypatch):
+    monkeypatch.setattr(server, "_SILENT_SECONDS", 0.2)
+    connection = world.send("GET /endless HTTP/1.0")
+    assert world.ended.wait(20)
+    assert connection.recv(100).startswith(b"HTTP/1.0 200")
+
+
+def test_who_takes_nothing_of_a_finished_answer_is_cut_off(world, monkeypatch):
+    monkeypatch.setattr(world.server.adj, "channel_timeout", 0.3)
+    world.send("GET /rest HTTP/1.0")
+    assert world.ended.wait(20)
+    until = time.monotonic() + 20
+    while world.server.active_channels and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not world.server.active_channels
+
+
+def test_who_takes_an_answer_slowly_gets_all_of_it(world, monkeypatch):
+    monkeypatch.setattr(server, "_SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(server, "_LEAST_BYTES", 1)
+    connection = world.send("GET /long HTTP/1.0")
+    taken = 0
+    while part := connection.recv(2_000_000):
+        taken += len(part)
+        time.sleep(0.02)
+    assert taken > LENGTHS["/long"] * MEGABYTE
+
+
+def test_credentials_are_proven_for_an_hour():
+    now = [0.0]
+    known = Proven(lambda: now[0])
+    assert not known.holds("a")
+    known.note("a")
+    now[0] = 3599.0
+    assert known.holds("a")
+    assert not known.holds("")
+    now[0] = 3600.0
+    assert not known.holds("a")
 
 
 def test_what_follows_a_refused_request_is_not_taken_for_a_request(world):
