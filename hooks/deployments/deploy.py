@@ -273,7 +273,7 @@ class _Work:
             **release.details,
             "workflow": release.workflow,
             "commit": release.commit,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "steps": steps_of(release, self.places),
             "files": list_files(release.folder),
         }

@@ -1,10 +1,12 @@
-"""Fakes that several folders of tests share: an image service, and an engine that is a list."""
+"""What several folders of tests share: an image service, and an engine that is a list; a desk where
+deployments are asked for.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,3 +143,16 @@ def build_engine() -> BuildEngine:
 @pytest.fixture
 def fake_requests() -> FakeRequests:
     return FakeRequests()
+
+
+@pytest.fixture(scope="session")
+def kept_desk(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from operators_desk import KeptDesk
+
+    return KeptDesk(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture
+def desk(kept_desk: Any) -> Iterator[Any]:
+    """``rom`` with two versions at the site ``here``; see ``operators_desk``."""
+    yield from kept_desk.open()
