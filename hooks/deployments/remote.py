@@ -50,15 +50,19 @@ exit 0
 """
 # $1 upload, $2 image, $3 SHA-256, $4 size: an upload becomes an image when it is what was sent.
 # An image that was found damaged has a mark beside it, and counts as gone until it is replaced.
+# Another deployment may need the same image, and take the upload away meanwhile: it has become it.
 VERIFY = (
     _HEAD
     + f"""\
 mark=${{2%/*}}/.$3.damaged
 if [ -f "$1" ] && [ "$(stat -c %s -- "$1")" = "$4" ]; then
-  sum=$(sha256sum < "$1") || exit 1
-  [ "${{sum%% *}}" = "$3" ] || {{ rm -f -- "$1"; exit {DAMAGED}; }}
-  mv -fT -- "$1" "$2" && rm -f -- "$mark" || [ -f "$2" ] || exit 1
-  echo verified
+  if sum=$(sha256sum < "$1"); then
+    [ "${{sum%% *}}" = "$3" ] || {{ rm -f -- "$1"; exit {DAMAGED}; }}
+    mv -fT -- "$1" "$2" && rm -f -- "$mark" || [ -f "$2" ] || exit 1
+    echo verified
+  else
+    [ ! -e "$1" ] || exit 1
+  fi
 fi
 [ ! -e "$mark" ] && [ "$(stat -Lc %s -- "$2" 2>/dev/null)" = "$4" ] || exit {INCOMPLETE}
 """

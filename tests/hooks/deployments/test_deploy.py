@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -172,6 +173,24 @@ def test_an_upload_that_was_not_yet_verified_is_not_sent_again(site: Site, make_
     again = Counted()
     deploy(again, site, release)
     assert again.put_files == [f".{NEW}.tar", "manifest.json"]
+
+
+def test_an_upload_may_be_taken_by_a_deployment_that_needs_the_same_image(
+    site: Site, make_release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Path(site.paths.deploy) / "images"
+    release = make_release(NEW, b"shared")
+    there = images / f"{release.images['step0'].sha256}.sif"
+    program = tmp_path / "bin" / "stat"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\n{shutil.which("stat")} "$@"\n'
+        f'case $* in *.upload) mv -- "{images}"/.*.upload "{there}";; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    deploy(LocalTransport("here"), site, release)
+    assert serving(site) == NEW
 
 
 def test_an_image_that_changed_on_the_way_never_gets_its_name(site: Site, make_release) -> None:
