@@ -16,7 +16,7 @@ from hooks.db import Database
 from hooks.dispatch.commanding import Commanding, Deploying, answers_of
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.effects import DispatchEffects
-from hooks.dispatch.handler import Dispatcher
+from hooks.dispatch.handler import Dispatcher, Turn
 from hooks.dispatch.judgements import Judgements
 from hooks.dispatch.judging import Judge
 from hooks.dispatch.listening import Listening
@@ -72,13 +72,14 @@ def desk_of(around: Around) -> Desk:
     marks, judgements = Marks(around.database), Judgements(around.engine, around.builds)
     planner = Planner(around.forges, around.mains, around.sites, around.images)
     policy = Policies(planner, around.registries)
+    turn = partial(alone, around.database.url, seconds=_TURN_SECONDS)
     telling = Telling(
         around.notices,
         pulls,
         partial(answers_of, records),
         around.deployments.by_commit,
         Untold(marks),
-        partial(alone, around.database.url, seconds=_TURN_SECONDS),
+        turn,
         around.hosted,
         around.url,
     )
@@ -98,7 +99,7 @@ def desk_of(around: Around) -> Desk:
     judge = Judge(planner, around.registries, pulls, permits, around.hosted)
     listening = Listening(around.forges, marks, commanding.take)
     return Desk(
-        dispatcher=_dispatcher(around, pulls, marks, judgements, listening),
+        dispatcher=_dispatcher(around, pulls, marks, judgements, listening, turn),
         commanding=commanding,
         merging=Merging(around.forges, around.mergeable, pulls),
         effects=_effects(around, pulls, planner, judge, telling),
@@ -111,6 +112,7 @@ def _dispatcher(
     marks: Marks,
     judgements: Judgements,
     listening: Listening,
+    turn: Turn,
 ) -> Dispatcher:
     return Dispatcher(
         forges=around.forges,
@@ -121,6 +123,7 @@ def _dispatcher(
         builds=around.builds,
         judgements=judgements,
         listener=listening,
+        turn=turn,
     )
 
 

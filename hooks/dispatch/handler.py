@@ -7,10 +7,9 @@ for what changed; so lost, doubled, late and forged events all come to the same.
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hooks.db.tables import PullRequest
@@ -25,6 +24,9 @@ BRANCHES = "refs/heads/"
 LOOKED_AT = ("push", "create", "delete", "pull_request")
 RERUN = ("check_run", "check_suite")
 REMARKS = "issue_comment"
+
+Turn = Callable[[str], AbstractContextManager[None]]
+"""Makes sure, among all processes, that one at a time does what is called so."""
 
 
 class Listener(Protocol):
@@ -46,8 +48,7 @@ class Dispatcher:
     builds: Wanted
     judgements: Judgements
     listener: Listener
-    # two looks at one repository must not overtake each other
-    _locks: dict[str, threading.RLock] = field(default_factory=lambda: defaultdict(threading.RLock))
+    turn: Turn
 
     def handle(self, repository: str, event: dict[str, Any]) -> str:
         """Look at what an event is about; the reason if there is nothing to do."""
@@ -82,8 +83,12 @@ class Dispatcher:
             self.builds.unwanted(f"{repository}:{pull.number}")
 
     def align(self, repository: str, pushed: Pushed | None = None) -> str:
-        """Make our record what the forge says now; the reason if there is nothing to be done."""
-        with self._locks[repository]:
+        """Make our record what the forge says now; the reason if there is nothing to be done.
+
+        One at a time, in all processes: what was looked up earlier must not overwrite what was
+        looked up later.
+        """
+        with self.turn(f"look-{repository}"):
             now = self.forges[repository].look()
             if not now.main:
                 return "the repository has no main branch yet"

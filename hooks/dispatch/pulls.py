@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hooks.db import Database
@@ -67,12 +67,18 @@ class PullRequests:
             return pull
 
     def _row(self, session: Session, repository: str, proposal: Proposal) -> PullRequest | None:
-        query = select(PullRequest).where(PullRequest.repository == repository)
         if proposal.number:  # it may be reopened
-            query = query.where(PullRequest.number == proposal.number)
-        else:
-            query = query.where(PullRequest.branch == proposal.branch, PullRequest.state == OPEN)
-        return session.scalars(query).first()
+            return _held(
+                session,
+                PullRequest.repository == repository,
+                PullRequest.number == proposal.number,
+            )
+        return _held(
+            session,
+            PullRequest.repository == repository,
+            PullRequest.branch == proposal.branch,
+            PullRequest.state == OPEN,
+        )
 
     def _new(self, session: Session, repository: str, proposal: Proposal) -> PullRequest:
         query = select(func.max(PullRequest.number)).where(PullRequest.repository == repository)
@@ -94,7 +100,7 @@ class PullRequests:
     def judge_again(self, id: int) -> PullRequest:  # noqa: A002
         """Somebody asked: the pair is judged (and built, if it may be) once more."""
         with self._database.session() as session:
-            pull = session.get_one(PullRequest, id)
+            pull = _one(session, id)
             pull.verdict = PENDING
             pull.revision += 1
             pull.asked += 1
@@ -103,7 +109,7 @@ class PullRequests:
     def judged(self, id: int, pair: tuple[str, str], values: dict[str, Any]) -> bool:  # noqa: A002
         """Record what was found of (base, head); False if the pull request has moved on."""
         with self._database.session() as session:
-            pull = session.get_one(PullRequest, id)
+            pull = _one(session, id)
             if (pull.base, pull.head) != pair:
                 return False
             for name, value in values.items():
@@ -113,7 +119,7 @@ class PullRequests:
     def ended(self, id: int, ending: Ending) -> None:  # noqa: A002
         """It is not open any more."""
         with self._database.session() as session:
-            pull = session.get_one(PullRequest, id)
+            pull = _one(session, id)
             pull.state = MERGED if ending.merged else CLOSED
             pull.merge_commit = ending.commit
 
@@ -155,6 +161,23 @@ class PullRequests:
         )
         with self._database.session() as session:
             return list(session.scalars(query.order_by(PullRequest.updated_at.desc()).limit(limit)))
+
+
+def _held(session: Session, *which: ColumnElement[bool]) -> PullRequest | None:
+    """The row, if there is one, as it is until this transaction ends: nobody else can write to it.
+
+    A verdict is recorded while a newer commit comes in; it must not become that commit's.
+    """
+    same = {"revision": PullRequest.revision, "updated_at": PullRequest.updated_at}
+    session.execute(update(PullRequest).where(*which).values(same))
+    return session.scalars(select(PullRequest).where(*which)).first()
+
+
+def _one(session: Session, id: int) -> PullRequest:  # noqa: A002
+    found = _held(session, PullRequest.id == id)
+    if found is None:
+        raise LookupError(f"no pull request has the id {id}")
+    return found
 
 
 def _describe(pull: PullRequest, proposal: Proposal, options: Mapping[str, Any]) -> None:

@@ -1,11 +1,16 @@
 """What a push means depends on what the forge says now, however often and late it is told."""
 
+import threading
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from hooks.db import Database
 from hooks.dispatch.handler import Dispatcher
 from hooks.dispatch.judgements import Judgements
 from hooks.dispatch.pulls import PullRequests
+from hooks.engine.locks import alone
 from hooks.forge_choice import SOFTWARE
 from hooks.forges.marks import Marks
 from hooks.forges.seams import Ending, Proposal, Snapshot
@@ -98,7 +103,10 @@ def made(tmp_path, builds, forge):
     listener = FakeListener()
     registries = Registries.single()
     judgements = Judgements(engine, builds)
-    dispatcher = Dispatcher(forges, registries, pulls, marks, engine, builds, judgements, listener)
+    turn = partial(alone, database.url, seconds=10)
+    dispatcher = Dispatcher(
+        forges, registries, pulls, marks, engine, builds, judgements, listener, turn
+    )
     return forge, pulls, engine, dispatcher
 
 
@@ -349,3 +357,39 @@ def test_what_did_not_change_costs_no_flow(hosted):
         pulls.judged(pull.id, (MAIN, A), {"verdict": "PASSED"})
     engine.start = None  # would fail
     dispatcher.reconcile(REPO)
+
+
+def test_what_was_looked_up_earlier_does_not_overwrite_what_is_newer(parts, tmp_path):
+    """Two workers: one has asked the forge and is slow to write down what it heard."""
+    forge, pulls, _, dispatcher = parts
+    forge.branches["topic"] = A
+    asked, go_on, looked = threading.Event(), threading.Event(), threading.Event()
+
+    class SlowForge(FakeForge):
+        def look(self):
+            then = forge.look()
+            asked.set()
+            go_on.wait(10)
+            return then
+
+    class Forge(FakeForge):
+        def look(self):
+            looked.set()
+            return forge.look()
+
+    def worker(its_forge):
+        its = replace(dispatcher, forges={**dispatcher.forges, REPO: its_forge})
+        thread = threading.Thread(target=its.reconcile, args=(REPO,))
+        thread.start()
+        return thread
+
+    slow = worker(SlowForge())
+    asked.wait(10)
+    forge.branches["topic"] = B
+    other = worker(Forge())
+    looked.wait(0.3)
+    go_on.set()
+    slow.join()
+    other.join()
+    [pull] = pulls.of(REPO)
+    assert pull.head == B
