@@ -15,6 +15,9 @@ MOST = 5  # commands of one remark
 LONGEST = 20_000  # characters of a remark that are looked at
 _LINE = re.compile(r"/([A-Za-z]{1,20})((?:[ \t]+\S{1,100}){0,20})[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_SPAN = re.compile(r"`[^`]*`")
+_HTML = re.compile(r"(?P<comment><!--)|^ {0,3}<(?P<tag>pre|script|style|textarea)(?=[\s>]|$)", re.I)
 _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
@@ -72,21 +75,39 @@ def parse(text: str) -> list[Command | Mistake]:
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Lines outside of fenced code; quotes and indented code do not begin with ``/``."""
-    fence = ""
-    for line in text.splitlines():
-        mark = _FENCE.match(line)
-        if fence:
+    """Lines outside of fenced code; quotes and indented code do not begin with ``/``.
+
+    Lines end where they do in Markdown (https://spec.commonmark.org/0.31.2/#line-ending): other
+    characters that break lines elsewhere travel unseen in what a person quotes. What HTML hides or
+    shows as code is no prose either: nobody saw it.
+    """
+    fence = html = ""
+    for line in _LINE_END.split(text):
+        mark = None if html else _FENCE.match(line)
+        if html:
+            html = "" if html in line.lower() else html
+        elif fence:
             closes = mark and mark[1].startswith(fence) and not line.strip(" `~")
             fence = "" if closes else fence
         elif mark:
             fence = mark[1]
         else:
-            yield line.rstrip()
+            html = _hides(line)
+            yield line.rstrip(" \t")
+
+
+def _hides(line: str) -> str:
+    """What ends the HTML that begins in this line, and hides those after it."""
+    shown = _SPAN.sub("", line)
+    found = _HTML.search(shown)
+    if found is None:
+        return ""
+    end = "-->" if found["comment"] else f"</{found['tag'].lower()}>"
+    return "" if end in shown[found.end() :].lower() else end
 
 
 def _read(word: str, given: list[str]) -> Command | Mistake | None:
-    name, text = word.lower(), " ".join([f"/{word}", *given])[:200]
+    name, text = word.lower(), _printable(" ".join([f"/{word}", *given]))[:200]
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1, cutoff=0.75)
         return Mistake(text, f"there is no /{word}: did you mean /{near[0]}?") if near else None
@@ -102,6 +123,10 @@ def _read(word: str, given: list[str]) -> Command | Mistake | None:
             return Mistake(text, f"{commit!r} is not a commit (7 to 40 digits 0-9, a-f)")
     wrong = next((site for site in sites if not _SITE.fullmatch(site)), "")
     return Mistake(text, f"{wrong!r} cannot be a site") if wrong else Command(name, sites, commit)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def usage(name: str) -> str:

@@ -27,9 +27,10 @@ class Merging:
     mergeable: Mapping[str, Mergeable]
     pulls: PullRequests
 
-    def merge(self, repository: str, number: int, user: str) -> str:
+    def merge(self, repository: str, number: int, user: str, head: str = "") -> str:
         """Merge a pull request for a user; the commit that main is at now.
 
+        ``head`` is the commit that the user looked at; one that came since is not merged.
         Raises ``NotFoundError``, ``ForbiddenError``, and ``ConflictError`` with what to do first.
         """
         row = self.pulls.numbered(repository, number)
@@ -39,6 +40,11 @@ class Merging:
             raise ConflictError("this is merged where it is hosted", hint="on GitHub's own page")
         if not self.forges[repository].may(user, "merge"):
             raise ForbiddenError(f"{user} may not merge in {repository}")
+        if head not in {"", row.head}:
+            raise ConflictError(
+                f"#{number} is at {row.head[:10]} by now, not at {head[:10]}",
+                hint="look at the new commit first",
+            )
         main = self.forges[repository].look().main
         if reason := why_not(row, main):
             raise ConflictError(f"#{number} {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -65,8 +66,15 @@ def pull(repository: str, number: int) -> Response:
 @requires_token
 @from_our_pages
 def merge(repository: str, number: int) -> Response:
-    """Merge it: main moves to the commit that was validated. 403, 409 with what to do first."""
-    return jsonify(merged=_merge(repository, number))
+    """Merge it: main moves to the commit that was validated. 403, 409 with what to do first.
+
+    With ``{"head": COMMIT}`` only if it is still at this commit.
+    """
+    body = request.get_json(silent=True)
+    head = body.get("head", "") if isinstance(body, dict) else ""
+    if not isinstance(head, str):
+        raise EntryError("head: must be a commit", hint='{"head": "<40 hex digits>"}')
+    return jsonify(merged=_merge(repository, number, head))
 
 
 @api.post("/pulls/<repository>/<int:number>/commands")
@@ -98,12 +106,11 @@ def act(repository: str, number: int, action: str) -> Answer | tuple[str, int]:
     """A button of the page."""
     row = _pull(repository, number)
     try:
+        head = request.form.get("head", "")[:40]  # that the page showed
         if action == "merge":
-            _merge(repository, number)
+            _merge(repository, number, head or "(none)")
         elif action in COMMANDS:
-            text = (
-                f"/build {request.form.get('head', '')[:40]}" if action == BUILD else f"/{action}"
-            )
+            text = f"/build {head}" if action == BUILD else f"/{action}"
             return _page(row, answer=_give(repository, number, text)), 200
         else:
             raise NotFoundError(f"there is no button {action[:40]!r}")
@@ -112,9 +119,10 @@ def act(repository: str, number: int, action: str) -> Answer | tuple[str, int]:
     return redirect(f"/pages/pulls/{repository}/{number}", code=303)
 
 
-def _merge(repository: str, number: int) -> str:
-    commit: str = _app().desk.merging.merge(repository, number, caller().user)
-    _app().desk.dispatcher.align(repository)
+def _merge(repository: str, number: int, head: str) -> str:
+    commit: str = _app().desk.merging.merge(repository, number, caller().user, head)
+    with suppress(SiteError):  # it is merged, and seen within half a minute
+        _app().desk.dispatcher.align(repository)
     return commit
 
 

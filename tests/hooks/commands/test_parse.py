@@ -40,6 +40,13 @@ def test_a_line_of_its_own_is_a_command(text, command):
         "```\n/build",
         "`/build`",
         "/build: we should",
+        "> see above\u2028/deploy alpha",
+        "> see above\x85/deploy alpha",
+        "> see above\x0b/deploy alpha\x0c/build\x1c/build",
+        "<!-- not shown:\n/deploy alpha\n-->",
+        "thanks <!--\n/deploy alpha\n",
+        "<pre>\n/build\n</pre>",
+        "  <PRE class=x>\n\n/build\n",
         "",
     ],
 )
@@ -47,8 +54,19 @@ def test_prose_code_and_quotes_are_no_commands(text):
     assert parse(text) == []
 
 
-def test_after_a_block_of_code_commands_count_again():
-    assert parse("```\n/build\n```\n/plan") == [Command("plan")]
+@pytest.mark.parametrize(
+    "before",
+    ["```\n/build\n```", "<!-- a\n/build\n-->", "<!-- a -->", "<pre>\n/build\n</pre>", "`<!--` a"],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_after_code_and_what_is_not_shown_commands_count_again(before, line_end):
+    assert parse(f"{before}\n/plan".replace("\n", line_end)) == [Command("plan")]
+
+
+def test_what_cannot_be_stored_or_shown_is_not_in_what_was_asked():
+    [found] = parse("/build \ud800 \x00 \x1b[2J")
+    assert str(found).isprintable()
+    assert found.sentence.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +97,23 @@ def test_help_names_them_all():
     assert all(f"/{name}" in help_text() for name in COMMANDS)
 
 
-LINES = st.sampled_from(["/", "/build", "```", "~~~", "> ", "/deploy a", "/x", "\u202e/build", "a"])
+LINES = st.sampled_from(
+    [
+        "/",
+        "/build",
+        "<!--",
+        "-->",
+        "<pre>",
+        "</pre>",
+        "```",
+        "~~~",
+        "> ",
+        "/deploy a",
+        "/x",
+        "\u202e/build",
+        "a",
+    ]
+)
 
 
 @given(st.one_of(st.text(), st.lists(LINES).map("\n".join)))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ci.errors import SiteError
 from ci.findings import Report
 from hooks.dispatch.pulls import Pushed
 
@@ -53,7 +54,8 @@ def test_what_is_not_there_is_not_found(service, ada, path):
 
 def test_the_merge_button_moves_main_to_what_was_validated(service, pull, ada):
     row = pull()
-    answer = service.client.post(f"{PAGE}/merge", headers=ada)
+    assert row.head in service.client.get(PAGE, headers=ada).text
+    answer = service.client.post(f"{PAGE}/merge", headers=ada, data={"head": row.head})
     assert answer.status_code == 303
     assert main_of(service) == row.head
     assert service.pulls.numbered(REPO, 1).state == "MERGED"
@@ -103,8 +105,35 @@ def test_a_page_of_another_site_cannot_merge_for_a_browser(service, pull, header
     for path in (f"{PAGE}/merge", f"/pulls/{REPO}/1/merge", f"/pulls/{REPO}/1/commands"):
         answer = service.client.post(path, headers=headers, auth=("ada", token))
         assert (answer.status_code, main_of(service)) == (403, row.base)
-    own = {"Sec-Fetch-Site": "same-origin"}
-    assert service.client.post(f"{PAGE}/merge", headers=own, auth=("ada", token)).status_code == 303
+    own = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": ("ada", token)}
+    answer = service.client.post(f"{PAGE}/merge", data={"head": row.head}, **own)
+    assert answer.status_code == 303
+
+
+def test_a_commit_that_came_after_the_page_was_made_is_not_merged(service, pull, ada):
+    row = pull()
+    for data in ({"head": "f" * 40}, {}):
+        answer = service.client.post(f"{PAGE}/merge", headers=ada, data=data)
+        assert (answer.status_code, main_of(service)) == (409, row.base)
+        assert f"is at {row.head[:10]} by now" in answer.text
+    for body in ({"head": "f" * 40}, {"head": 3}):
+        answer = service.client.post(f"/pulls/{REPO}/1/merge", headers=ada, json=body)
+        assert (answer.status_code, main_of(service)) == (
+            400 if body["head"] == 3 else 409,
+            row.base,
+        )
+    answer = service.client.post(f"/pulls/{REPO}/1/merge", headers=ada, json={"head": row.head})
+    assert (answer.status_code, main_of(service)) == (200, row.head)
+
+
+def test_a_merge_holds_although_the_record_cannot_be_renewed_now(service, pull, ada, monkeypatch):
+    def busy(_repository):
+        raise SiteError("in use", transient=True)
+
+    row = pull()
+    monkeypatch.setattr(type(service.desk.dispatcher), "align", lambda _self, name: busy(name))
+    answer = service.client.post(f"/pulls/{REPO}/1/merge", headers=ada)
+    assert (answer.status_code, main_of(service)) == (200, row.head)
 
 
 def test_buttons_and_commands_are_answered_and_shown(service, pull, ada):
@@ -113,6 +142,10 @@ def test_buttons_and_commands_are_answered_and_shown(service, pull, ada):
     assert "is validated and planned again" in answer.text
     assert service.pulls.numbered(REPO, 1).verdict == "PENDING"
     given = service.client.post(f"/pulls/{REPO}/1/commands", json={"text": "/help"}, headers=ada)
+    odd = service.client.post(
+        f"/pulls/{REPO}/1/commands", json={"text": "/build \ud800\x00"}, headers=ada
+    )
+    assert "cannot be a site" in odd.get_json()["answer"]
     assert "/rollback SITE" in given.get_json()["answer"]
     assert "/help" in service.client.get(PAGE, headers=ada).text
 
