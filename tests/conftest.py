@@ -136,18 +136,28 @@ def postgresql_program(testbed_tools: Tools) -> Path:
         raise
 
 
-@pytest.fixture(scope="session")
-def postgresql_server(postgresql_program: Path) -> Iterator[Postgresql]:
-    """A PostgreSQL that runs; tests share it, so they leave it up."""
+def _postgresql(program: Path) -> Iterator[Postgresql]:
     # not below pytest's folder, which is too long for a socket
     with tempfile.TemporaryDirectory(prefix="waas-pg-") as folder:
-        server = Postgresql(postgresql_program, Path(folder) / "server")
+        server = Postgresql(program, Path(folder) / "server")
         try:
             server.start()
         except SettingsError as error:
             _cannot(error)
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(postgresql_program: Path) -> Iterator[Postgresql]:
+    """A PostgreSQL that runs; tests share it, so they leave it up."""
+    yield from _postgresql(postgresql_program)
+
+
+@pytest.fixture
+def own_postgresql(postgresql_program: Path) -> Iterator[Postgresql]:
+    """A PostgreSQL of a test's own, which it may stop."""
+    yield from _postgresql(postgresql_program)
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ def work(ctx: click.Context, name: str) -> None:
     logs.configure()
     worker = worker_of(wire(settings_of(ctx), worker=name))
     worker.start()
+    logging.getLogger(__name__).info("working", extra={"worker": name})
     done = threading.Event()
     _on_stop(done.set)
     done.wait()

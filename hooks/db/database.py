@@ -16,16 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy import URL, Engine, create_engine, event, exc, inspect, text
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from ci.errors import SettingsError, SiteError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = "0004"  # of them; to ask alembic takes 0.2 s at the start of every command
-AWAY = (OperationalError, InterfaceError, TimeoutError)  # the database is away, or too busy
+AWAY = (
+    exc.OperationalError,
+    exc.InterfaceError,
+    exc.TimeoutError,
+)  # the database is away, or too busy
 # unless the URL says otherwise; seconds, the last in milliseconds
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _PATIENCE = {
@@ -126,12 +129,14 @@ def open_engine(url: str, **options: Any) -> Engine:
         event.listen(engine, "connect", _sqlite_pragmas)
         return engine
     try:
-        return create_engine(url, pool_pre_ping=True, **options)
+        engine = create_engine(url, pool_pre_ping=True, **options)
     except ImportError as error:
         raise SettingsError(
             "the database is PostgreSQL, and its driver psycopg cannot be loaded",
             hint="pip install 'hpcwaas[postgresql]'",
         ) from error
+    event.listen(engine, "handle_error", _no_connection)
+    return engine
 
 
 def told(error: Exception) -> str:
@@ -144,7 +149,7 @@ def _read(url: str) -> URL:
     """The URL with all that goes without saying; of a wrong one nothing is shown: passwords."""
     try:
         read = make_url(url)
-    except (ArgumentError, ValueError):
+    except (exc.ArgumentError, ValueError):
         raise SettingsError(f"database: what follows {url.partition(':')[0]!r} is no URL") from None
     if read.drivername == "sqlite":
         return read
@@ -155,6 +160,16 @@ def _read(url: str) -> URL:
     # named, since versions of SQLAlchemy differ in the driver that they take by themselves
     read = read.set(drivername="postgresql+psycopg")
     return read.update_query_dict({**_PATIENCE, **read.query})
+
+
+def _no_connection(context: ExceptionContext) -> None:
+    """Count what keeps a connection from being made as the loss of one.
+
+    The flows' library looks at that to see what is worth another try; of the words that psycopg
+    has for it, it knows but some.
+    """
+    if context.connection is None:
+        context.is_disconnect = True
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

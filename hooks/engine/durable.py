@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -27,8 +28,9 @@ from dbos import (
     SetWorkflowID,
 )
 
-from ci.errors import EntryError, SettingsError, SiteError, WaasError
-from hooks.db import AWAY, told
+from ci.errors import SiteError, WaasError
+from hooks.db import AWAY, open_engine, told
+from hooks.engine.error_data import as_data, as_error
 from hooks.engine.takeover import Takeover
 
 log = logging.getLogger(__name__)
@@ -63,26 +65,6 @@ def _refuse_pickle(_self: Any, _data: Any) -> Any:
 dbos_serialization.DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[method-assign,assignment]
 
 
-def _as_data(error: WaasError) -> dict[str, Any]:
-    data: dict[str, Any] = {"kind": type(error).__name__} | {
-        "message": error.message,
-        "hint": error.hint,
-    }
-    if isinstance(error, EntryError):
-        data |= {"path": error.path, "line": error.line, "column": error.column}
-    return data
-
-
-def _as_error(data: dict[str, Any]) -> WaasError:
-    message, hint = data["message"], data["hint"]
-    if data["kind"] == "EntryError":
-        return EntryError(
-            message, hint=hint, path=data["path"], line=data["line"], column=data["column"]
-        )
-    kinds: dict[str, type[WaasError]] = {"SettingsError": SettingsError, "SiteError": SiteError}
-    return kinds.get(data["kind"], WaasError)(message, hint=hint)
-
-
 def _guarded(
     act: Callable[..., Any], args: tuple[Any, ...], waiting: Callable[[str], None] | None
 ) -> dict[str, Any]:
@@ -91,19 +73,19 @@ def _guarded(
         return {"value": act(*args)}
     except SiteError as error:
         if not error.transient:
-            return {"error": _as_data(error)}
+            return {"error": as_data(error)}
         reason = str(error)
     except WaasError as error:
-        return {"error": _as_data(error)}
+        return {"error": as_data(error)}
     except AWAY as error:  # the world, not a defect
         reason = f"the database does not answer: {told(error)}"
     except Exception:  # the worker's edge: a defect must not take the service down
         log.exception("a step failed by a defect of ours", extra={"flow": DBOS.workflow_id})
-        message = "the service met an internal error; the operator finds it in the log under "
-        return {"error": {"kind": "WaasError", "message": f"{message}{DBOS.workflow_id}"}
-                | {"hint": ""}}  # fmt: skip
+        message = "the service met an internal error; the operator finds it in the log under"
+        return {"error": as_data(WaasError(f"{message} {DBOS.workflow_id}"))}
     if waiting is not None:
-        waiting(reason)
+        with suppress(*AWAY):  # nobody can be told at present
+            waiting(reason)
     return {"transient": reason}
 
 
@@ -138,10 +120,9 @@ class Flow:
             if "value" in outcome:
                 return outcome["value"]
             if "error" in outcome:
-                raise _as_error(outcome["error"])
+                raise as_error(outcome["error"])
             if attempt % _TOLD_EVERY == 0:
-                reason = outcome["transient"]
-                log.warning("%s waits: %s", name, reason, extra={"flow": self.id})
+                log.warning("%s waits: %s", name, outcome["transient"], extra={"flow": self.id})
             self.pause(pause_after(attempt))
             attempt += 1
 
@@ -169,7 +150,7 @@ class Child:
         """Wait for it, and return what its body returned. Raises ``WaasError`` if it broke."""
         outcome: dict[str, Any] = self.handle.get_result()
         if "error" in outcome:
-            raise _as_error(outcome["error"])
+            raise as_error(outcome["error"])
         return outcome.get("value")
 
 
@@ -188,7 +169,7 @@ def _runnable(body: Body) -> Callable[[dict[str, Any]], dict[str, Any]]:
             return {"value": body(Flow(str(DBOS.workflow_id)), payload)}
         except WaasError as error:
             log.warning("flow ended: %s", error, extra={"flow": DBOS.workflow_id})
-            return {"error": _as_data(error)}
+            return {"error": as_data(error)}
         except Cancelled:
             return {"cancelled": True}
 
@@ -199,9 +180,12 @@ class Engine:
     """This process as a worker: registers flows, runs them, takes over from the dead."""
 
     def __init__(self, url: str, *, executor: str) -> None:
+        # its own would take a connection that is refused at once for the end of the flow
+        self._connections = None if url.startswith("sqlite") else open_engine(url, pool_size=20)
         config: DBOSConfig = {
             "name": "hpcwaas",
             "system_database_url": url,
+            "system_database_engine": self._connections,
             "application_version": APPLICATION_VERSION,
             "executor_id": executor,
             "serializer": DBOSPortableJSONSerializer(),
@@ -209,7 +193,6 @@ class Engine:
             "log_level": "WARNING",
         }
         DBOS(config=config)
-        self._executor = executor
         self._takeover = Takeover(url, executor, others=_executors_at_work, recover=_recover)
 
     def register(self, name: str, body: Body, *, at_once: int | None = None) -> None:
@@ -283,6 +266,8 @@ class Engine:
         """Stop working at once; what is unfinished goes on at the next start."""
         self._takeover.stop()
         DBOS.destroy(workflow_completion_timeout_sec=0)
+        if self._connections is not None:
+            self._connections.dispose()
         _REGISTERED.clear()
 
 

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL on a socket in its folder: Debian's server, no service of this machine."""
+"""A throw-away PostgreSQL on a socket in its folder: Debian's server, as a program."""
 
 from __future__ import annotations
 

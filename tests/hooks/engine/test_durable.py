@@ -1,8 +1,10 @@
-"""Flows outlive their process: each test runs real worker processes on a real SQLite file."""
+"""Flows outlive their process: each test runs real worker processes on a real SQLite file.
+
+Those of the engine's library that are its own on PostgreSQL are run there too.
+"""
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -11,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from hooks.db import Database
 from hooks.engine.durable import pause_after
 
 WORKER = """
@@ -19,7 +23,7 @@ WORKER = """
     from ci.errors import EntryError, SiteError
     from hooks.engine import Cancelled, Engine, Stopping
     folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
-    engine = Engine(f"sqlite:///{folder}/waas.db", executor=name)
+    engine = Engine(sys.argv[3], executor=name)
 
     def effect(step):
         with open(folder / "effects", "a") as f:
@@ -56,6 +60,7 @@ WORKER = """
             flow.step("told", effect, f"{error} | {error.line}")
 
     def long(name):
+        (folder / "begun").touch()
         while not (folder / "up").exists():
             time.sleep(0.02)
             if (folder / "stop").exists():
@@ -98,10 +103,11 @@ WORKER = """
 
 
 class Worker:
-    def __init__(self, folder: Path, name: str = "one") -> None:
+    def __init__(self, folder: Path, name: str = "one", url: str = "") -> None:
         self.folder = folder
+        url = Database(url or f"sqlite:///{folder}/waas.db").url
         self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WORKER), str(folder), name],
+            [sys.executable, "-c", textwrap.dedent(WORKER), str(folder), name, url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,10 +145,16 @@ def effects(folder: Path) -> list[str]:
     return file.read_text().split("\n")[:-1] if file.exists() else []
 
 
-def states(folder: Path) -> set[str]:
-    with sqlite3.connect(folder / "waas.db") as connection:
-        rows = connection.execute("select status from workflow_status").fetchall()
-    return {row[0] for row in rows}
+def states(folder: Path, url: str = "") -> set[str]:
+    table = "dbos.workflow_status" if url else "workflow_status"
+    with Database(url or f"sqlite:///{folder}/waas.db").session() as session:
+        return set(session.scalars(sa.text(f"select status from {table}")))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Where the engine's tables are; nothing for the file that the others use too."""
+    return "" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
 
 
 def wait_for(condition: object, seconds: float = 40) -> None:
@@ -154,10 +166,10 @@ def wait_for(condition: object, seconds: float = 40) -> None:
     raise AssertionError("it did not happen in time")
 
 
-def test_every_step_is_done_although_the_worker_is_killed_again_and_again(tmp_path, workers):
+def test_every_step_is_done_although_the_worker_is_killed_again_and_again(tmp_path, workers, url):
     flows = [f"f{i}" for i in range(6)]
     wanted = {f"{f}:s{i}" for f in flows for i in range(4)} | {f"{f}:part:p" for f in flows}
-    workers.append(Worker(tmp_path))
+    workers.append(Worker(tmp_path, url=url))
     for flow in flows:
         workers[-1].say(f"start story {flow}")
     kills = 0
@@ -166,8 +178,8 @@ def test_every_step_is_done_although_the_worker_is_killed_again_and_again(tmp_pa
         workers[-1].kill()
         kills += 1
         assert kills < 60
-        workers.append(Worker(tmp_path))
-    wait_for(lambda: states(tmp_path) == {"SUCCESS"})
+        workers.append(Worker(tmp_path, url=url))
+    wait_for(lambda: states(tmp_path, url) == {"SUCCESS"})
     done = effects(tmp_path)
     # A kill between an effect and its record repeats that one effect: at most one per flow and kill
     assert len(done) - len(wanted) <= kills * len(flows)
@@ -182,22 +194,22 @@ def test_the_same_id_runs_once(tmp_path, workers):
     assert sorted(effects(tmp_path)) == ["same:part:p", *(f"same:s{i}" for i in range(4))]
 
 
-def test_a_second_worker_takes_over_from_a_dead_one(tmp_path, workers):
-    workers.append(Worker(tmp_path, "one"))
-    workers.append(Worker(tmp_path, "two"))
+def test_a_second_worker_takes_over_from_a_dead_one(tmp_path, workers, url):
+    workers.append(Worker(tmp_path, "one", url))
+    workers.append(Worker(tmp_path, "two", url))
     workers[0].say("start patient wait")
-    wait_for(lambda: "PENDING" in states(tmp_path))
+    wait_for(lambda: "PENDING" in states(tmp_path, url))
     for worker in workers:
         if worker.process.poll() is None:
             worker.kill()
-    workers.append(Worker(tmp_path, "three"))
+    workers.append(Worker(tmp_path, "three", url))
     (tmp_path / "up").touch()
     wait_for(lambda: effects(tmp_path) == ["wait:site"])
 
 
-def test_two_workers_of_one_name_are_refused(tmp_path, workers):
-    workers.append(Worker(tmp_path, "one"))
-    second = Worker(tmp_path, "one")
+def test_two_workers_of_one_name_are_refused(tmp_path, workers, url):
+    workers.append(Worker(tmp_path, "one", url))
+    second = Worker(tmp_path, "one", url)
     second.process.wait(timeout=30)
     assert second.process.stderr is not None
     assert "already running" in second.process.stderr.read()
@@ -259,6 +271,21 @@ def test_a_stop_ends_a_long_step_unrecorded_and_it_goes_on_elsewhere(tmp_path, w
     (tmp_path / "up").touch()
     workers.append(Worker(tmp_path))
     wait_for(lambda: states(tmp_path) == {"SUCCESS"})
+    assert effects(tmp_path) == ["q"]
+
+
+def test_a_flow_whose_database_is_away_when_it_ends_is_recorded_later(
+    tmp_path, workers, own_postgresql
+):
+    url = own_postgresql.url()
+    workers.append(Worker(tmp_path, "one", url))
+    workers[0].say("start queued q 1")
+    wait_for(lambda: (tmp_path / "begun").exists())
+    own_postgresql.stop()
+    (tmp_path / "up").touch()
+    wait_for(lambda: effects(tmp_path) == ["q"])
+    own_postgresql.start()
+    wait_for(lambda: states(tmp_path, url) == {"SUCCESS"})
     assert effects(tmp_path) == ["q"]
 
 
