@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,6 +215,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.transport, self.flows = folder, Away(), Flows()
         self.waited: Callable[[], None] = lambda: None
+        self._one_builds = threading.Lock()
         self.database = Database(f"sqlite:///{folder}/waas.db")
         self.journal, self.registries = Journal(self.database), Registries.single()
         names = (REPO, "software-catalog")
@@ -239,15 +241,14 @@ class Desk:
 
     def build(self) -> None:
         """Make the images that were asked for."""
-        waiting = [i for i, (flow, _) in self.flows.started.items() if flow == BUILD]
-        for name in waiting:
-            if name not in self.flows.over:
-                build = self.flows.started[name][1]["build"]
-                try:
-                    self.builds.make(build, name)
-                except EntryError as error:
-                    self.builds.fail(build, str(error))
-                self.flows.over.add(name)
+        with self._one_builds:
+            for name, (flow, payload) in list(self.flows.started.items()):
+                if flow == BUILD and name not in self.flows.over:
+                    try:
+                        self.builds.make(payload["build"], name)
+                    except EntryError as error:
+                        self.builds.fail(payload["build"], str(error))
+                    self.flows.over.add(name)
 
     def commit(self, files: dict[str, str], branch: str = "main") -> str:
         """Commit files to a branch, which begins at main."""

@@ -119,7 +119,7 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_begun(desk):
         with pytest.raises(EntryError, match="cannot be the name of a workflow"):
             desk.ask("deploy", workflow=name)
     for action in ("explode", "", "DEPLOY"):
-        with pytest.raises(EntryError, match="there is no .*one of deploy, rollback, undeploy"):
+        with pytest.raises(EntryError, match=r"there is no .*one of deploy, rollback, undeploy"):
             desk.ask(action)
     assert desk.flows.started == {}
 
@@ -204,9 +204,9 @@ def test_a_site_that_refuses_for_good_leaves_what_serves(desk, monkeypatch):
         raise SiteError("the disk quota is exceeded\nand more", site=SITE)
 
     monkeypatch.setattr(desk.transport, "run", refused)
-    for id, action in (("1", "rollback"), ("2", "undeploy"), ("3", "deploy")):
+    for request, action in (("1", "rollback"), ("2", "undeploy"), ("3", "deploy")):
         more = {"commit": desk.first} if action == "deploy" else {}
-        state, message = desk.do(action, id, **more)
+        state, message = desk.do(action, request, **more)
         assert state == "FAILED"
         assert "the disk quota is exceeded and more" in message
         assert desk.row().active == desk.serving() == desk.second
@@ -215,12 +215,12 @@ def test_a_site_that_refuses_for_good_leaves_what_serves(desk, monkeypatch):
 def test_a_site_that_is_away_is_waited_for_and_that_is_said(desk):
     told = []
     desk.waited = lambda: told.append((desk.row().state, desk.row().message))
-    for id, action in (("1", "rollback"), ("2", "deploy"), ("3", "undeploy")):
+    for request, action in (("1", "rollback"), ("2", "deploy"), ("3", "undeploy")):
         desk.transport.away = 2
-        desk.ask(action, id)
-        assert desk.deploying.outcome(id) == ("RUNNING", "")
-        desk.run(id)
-        assert desk.deploying.outcome(id)[0] == "DONE"
+        desk.ask(action, request)
+        assert desk.deploying.outcome(request) == ("RUNNING", "")
+        desk.run(request)
+        assert desk.deploying.outcome(request)[0] == "DONE"
     assert [state for state, _ in told] == ["ACTIVE"] * 2 + ["WAITING"] * 2 + ["ACTIVE"] * 2
     assert all("is down for maintenance" in message for _, message in told)
     assert told[0][1].startswith("rollback waits: ")
@@ -233,7 +233,7 @@ def test_a_build_is_told_while_it_is_waited_for(desk, monkeypatch):
     told, build = [], desk.build
     monkeypatch.setattr(desk, "build", lambda: (told.append(desk.row().message), build()))
     desk.run()
-    [name] = [id for id in desk.flows.started if id.startswith("build:")]
+    [name] = [name for name in desk.flows.started if name.startswith("build:")]
     assert told == [f"waits for its images: {desk.flows.started[name][1]['build']}"]
     assert desk.row().message == ""
 
@@ -257,7 +257,7 @@ def test_the_same_id_is_one_request(desk):
     for _ in range(3):
         desk.do("rollback")
     assert desk.serving() == desk.second
-    assert len([id for id in desk.flows.started if id.startswith(FLOW)]) == 1
+    assert len([name for name in desk.flows.started if name.startswith(FLOW)]) == 1
     assert len(desk.lines()) == 1
 
 
@@ -328,10 +328,10 @@ def together(*acts):
 
 def test_two_who_deploy_for_the_first_time_at_once_both_have_it(desk):
     desk.mains.saw(REPO, desk.commit(workflow("tide", sites=SITE)))
-    for id in ("1", "2"):
-        desk.ask("deploy", id, workflow="tide")
+    for request in ("1", "2"):
+        desk.ask("deploy", request, workflow="tide")
     assert together(lambda: desk.run("1"), lambda: desk.run("2")) == []
-    assert [desk.deploying.outcome(id)[0] for id in ("1", "2")] == ["DONE", "DONE"]
+    assert [desk.deploying.outcome(request)[0] for request in ("1", "2")] == ["DONE", "DONE"]
     assert desk.serving("tide") == desk.row("tide").active == desk.mains.of(REPO)
     assert desk.row("tide").state == "ACTIVE"
 
@@ -350,13 +350,13 @@ def test_the_record_of_a_new_deployment_is_made_once(desk):
 )
 def test_two_at_once_end_as_one_of_them_wanted(desk, pair):
     """Whoever comes last, what is recorded is what serves."""
-    for id, action in enumerate(pair):
-        desk.ask(action, str(id))
-    assert together(*(lambda id=id: desk.run(str(id)) for id in range(2))) == []
+    for request, action in zip("12", pair, strict=True):
+        desk.ask(action, request)
+    assert together(lambda: desk.run("1"), lambda: desk.run("2")) == []
     row = desk.row()
     assert row.active == desk.serving()
     assert row.state == ("ACTIVE" if row.active else "REMOVED")
-    assert all(desk.deploying.outcome(str(id))[0] != "RUNNING" for id in range(2))
+    assert all(desk.deploying.outcome(request)[0] != "RUNNING" for request in "12")
 
 
 def steps(action):
@@ -398,16 +398,16 @@ def test_a_worker_that_dies_at_the_site_is_followed_rightly(desk, action):
     ends = {"rollback": desk.first, "undeploy": ""}
     for number in range(1, 100):
         desk.do("deploy", f"again-{number}")
-        id = f"{action}-{number}"
-        desk.ask(action, id)
+        request = f"{action}-{number}"
+        desk.ask(action, request)
         desk.transport.calls, desk.transport.dies_at = 0, number
         try:
-            desk.run(id)
+            desk.run(request)
         except Killed:
             desk.transport.dies_at = 0
-            desk.run(id)
+            desk.run(request)
         else:
             break
         assert desk.serving() == desk.row().active == ends[action]
-        assert desk.deploying.outcome(id)[0] == "DONE"
+        assert desk.deploying.outcome(request)[0] == "DONE"
     assert 3 < number < 50
