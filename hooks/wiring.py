@@ -148,7 +148,7 @@ def _core(settings: Settings, worker: str) -> Core:
         engine=engine,
         executions=Executions(database, engine, published.plan_execution, published.may_run),
         deployments=deployments,
-        webhooks=Receiver(inbox, secrets, settings.forges.slugs),
+        webhooks=Receiver(inbox, secrets, settings.forges.slugs, known=hosting.forges),
         ready=ready,
     )
 

@@ -24,6 +24,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from ci.errors import SettingsError
 from hooks.web.request_limits import GIT, Parser
+from hooks.web.webhooks.limits import refused
 from hooks.web.webhooks.receiver import PREFIX as WEBHOOKS
 
 CONNECTIONS = 500
@@ -36,6 +37,11 @@ _LEAST_BYTES = 60_000  # of an answer, in _SILENT_SECONDS
 
 _quiet = logging.getLogger(f"{__name__}.queue")
 _quiet.disabled = True  # waitress has a warning for each request that waits for a thread
+
+
+def is_for(prefix: str, request: Any) -> bool:
+    """Whether a request goes there, by its path as waitress tells it the application."""
+    return f"/{request.path.lstrip('/')}".startswith(prefix)
 
 
 class Channel(HTTPChannel):
@@ -78,7 +84,10 @@ class Channel(HTTPChannel):
 
     def service(self) -> None:
         """As waitress, in a thread: answer the next request."""
-        self.adj = self.requests[0].adj
+        request = self.requests[0]
+        self.adj = request.adj
+        if request.error and is_for(WEBHOOKS, request):  # the receiver does not see it
+            refused.note(str(request.error.code), str(self.addr[0]), request.content_length)
         super().service()
 
 
@@ -102,9 +111,8 @@ class Threads(ThreadedTaskDispatcher):
 
     def add_task(self, task: Any) -> None:
         """Have a connection's next request answered."""
-        path = f"/{task.requests[0].path.lstrip('/')}"
         for prefix, (threads, _) in self._apart.items():
-            if path.startswith(prefix):
+            if is_for(prefix, task.requests[0]):
                 threads.add_task(task)
                 return
         super().add_task(task)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ci.errors import EntryError, WaasError
 from hooks.web.webhooks.events import Hint, read_git, read_github
-from hooks.web.webhooks.limits import Bucket, Refusals
+from hooks.web.webhooks.limits import Bucket, Refusals, refused
 from hooks.web.webhooks.signatures import matching, well_formed
 
 log = logging.getLogger(__name__)
@@ -69,12 +69,15 @@ class RefusedError(Exception):
 
 @dataclass
 class Receiver:
-    """Takes deliveries in. ``slugs`` gives our name of a repository of GitHub (``owner/name``)."""
+    """Takes deliveries in. ``slugs`` gives our name of a repository of GitHub (``owner/name``);
+    ``known`` are our names, without it all.
+    """
 
     inbox: Store
     secrets: Secrets
     slugs: Mapping[str, str] = field(default_factory=dict)
     largest: int = LARGEST_BYTES
+    known: Collection[str] | None = None
 
     def __post_init__(self) -> None:
         self._names = {slug.lower(): name for slug, name in self.slugs.items()}
@@ -85,9 +88,12 @@ class Receiver:
         """Answer one request (PEP 3333)."""
         try:
             return _answer(start_response, "202 ACCEPTED", self._receive(environ))
-        except RefusedError as refused:
-            answer = {"error": refused.sentence, "hint": ""}
-            return _answer(start_response, refused.status, answer, *refused.headers)
+        except RefusedError as no:
+            length = environ.get("CONTENT_LENGTH") or ""
+            size = int(length) if _LENGTH.match(length) else 0
+            refused.note(no.status[:3], str(environ.get("REMOTE_ADDR", "")), size)
+            answer = {"error": no.sentence, "hint": ""}
+            return _answer(start_response, no.status, answer, *no.headers)
 
     def _receive(self, environ: Environ) -> dict[str, Any]:
         source = environ["PATH_INFO"].removeprefix(PREFIX)
@@ -114,30 +120,34 @@ class Receiver:
         given = environ.get("HTTP_X_HUB_SIGNATURE_256", "")
         address = str(environ.get("REMOTE_ADDR", ""))
         if not well_formed(given):
-            raise self._unsigned(address, size)
+            raise self._unsigned(address)
         body: bytes = environ["wsgi.input"].read(size)
         secrets = self.secrets.valid(source)
         good = [s for s, made in zip(secrets, matching(given, body, secrets), strict=True) if made]
         if not good or len(body) != size:
-            raise self._unsigned(address, size)
+            raise self._unsigned(address)
         self.secrets.used(source, good[0])
         if not self._bucket.take():
             raise _too_many()
         return body
 
-    def _unsigned(self, address: str, size: int) -> RefusedError:
-        self._refusals.note(address, size)
+    def _unsigned(self, address: str) -> RefusedError:
+        self._refusals.note(address)
         if self._refusals.too_many(address):
             return _too_many()
         return RefusedError("401 UNAUTHORIZED", "the signature does not match")
 
     def _store(self, name: str, source: str, hint: Hint) -> bool:
-        """Store it. One of a repository that is not ours is kept too: its fate is then seen."""
-        repository, event = hint.where, hint.event
+        """Store it. One of a repository that is not ours is kept too: its fate is then seen. All
+        such have one lane.
+        """
+        event = hint.event
         if source == "github":
             repository = self._names.get(hint.where.lower(), "")
-            if hint.where and not repository:
-                event = {**event, "unknown": hint.where}
+        else:
+            repository = hint.where if self.known is None or hint.where in self.known else ""
+        if hint.where and not repository:
+            event = {**event, "unknown": hint.where}
         try:
             return bool(self.inbox.accept(name, source, repository, event))
         except (SQLAlchemyError, WaasError) as error:

@@ -16,6 +16,7 @@ from ci.errors import SettingsError
 from hooks.web import request_limits, server
 from hooks.web.request_limits import Parser, Proven, Together
 from hooks.web.server import make_server
+from hooks.web.webhooks.limits import Tally
 
 SIGNED = "X-Hub-Signature-256: sha256=" + "0" * 64
 MEGABYTE = 1_000_000
@@ -139,6 +140,14 @@ def test_what_is_too_much_is_refused_before_its_body_is_read(
             code == 431 and answer.startswith("HTTP/1.0 431")
         )
     assert world.seen == []
+
+
+def test_what_is_refused_unread_is_counted_too(world, monkeypatch, caplog):
+    monkeypatch.setattr(server, "refused", Tally())
+    world.ask("POST /webhooks/github HTTP/1.1\nContent-Length: 5000001")
+    world.ask("POST /other HTTP/1.1\nContent-Length: 10000001")
+    [record] = [r for r in caplog.records if r.name.startswith("hooks.")]
+    assert (record.answers, record.address, record.bytes) == ({"413": 1}, "127.0.0.1", 5_000_001)
 
 
 @pytest.mark.parametrize(

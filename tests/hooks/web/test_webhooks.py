@@ -16,7 +16,7 @@ from ci.errors import EntryError, SiteError
 from hooks.web.webhooks import Receiver, before, sign
 from hooks.web.webhooks import receiver as receiver_module
 from hooks.web.webhooks.events import read_git, read_github
-from hooks.web.webhooks.limits import BAD_PER_MINUTE, Bucket, Refusals
+from hooks.web.webhooks.limits import BAD_PER_MINUTE, Bucket, Refusals, Tally
 
 SECRETS = {"github": [b"new", b"old"], "git": [b"of git"]}
 PAYLOADS = Path(__file__).with_name("payloads")
@@ -61,7 +61,8 @@ def inbox() -> Inbox:
 
 
 @pytest.fixture
-def receiver(inbox) -> Receiver:
+def receiver(inbox, monkeypatch) -> Receiver:
+    monkeypatch.setattr(receiver_module, "refused", Tally())
     return Receiver(inbox, Secrets(), {HELLO: "workflow-registry"})
 
 
@@ -378,6 +379,7 @@ def test_of_what_is_refused_only_address_and_size_are_logged_and_seldom(client, 
             git(client, body, b"wrong", name="leak-me")
     [record] = caplog.records
     assert (record.address, record.bytes, record.count) == ("192.0.2.1", 16, 1)
+    assert record.answers == {"401": 1}
     assert "secret-looking" not in json.dumps(record.__dict__, default=str)
     assert "leak-me" not in json.dumps(record.__dict__, default=str)
 
@@ -389,23 +391,53 @@ class Clock:
         return self.now
 
 
-def test_refusals_are_forgotten_after_a_minute_and_their_number_is_bounded(caplog):
+def test_refusals_are_forgotten_after_a_minute_and_their_number_is_bounded():
     clock = Clock()
     refusals = Refusals(clock)
     for _ in range(BAD_PER_MINUTE):
         assert not refusals.too_many("a")
-        refusals.note("a", 1)
+        refusals.note("a")
     assert refusals.too_many("a")
     clock.now = 61
     assert not refusals.too_many("a")
-    refusals.note("a", 1)
+    refusals.note("a")
     assert not refusals.too_many("a")
     for number in range(10_000):
-        refusals.note(f"b{number}", 1)
+        refusals.note(f"b{number}")
     assert len(refusals._bad) <= 4096
-    clock.now = 75
-    refusals.note("c", 7)
-    assert [r.count for r in caplog.records] == [1, BAD_PER_MINUTE, 10_001]
+
+
+def test_all_refusals_are_counted_in_the_log_and_lines_are_few(caplog):
+    clock, later = Clock(), []
+    tally = Tally(clock, lambda *given: later.append(given))
+    for status in ("401", "401", "413", "400"):
+        tally.note(status, "a", 1)
+    tally.note("401", "b", 7)
+    [(seconds, say)] = later
+    clock.now = seconds
+    say()
+    clock.now += seconds
+    tally.note("503", "c", 9)
+    assert [r.answers for r in caplog.records] == [
+        {"401": 1},
+        {"401": 2, "413": 1, "400": 1},
+        {"503": 1},
+    ]
+    assert [(r.count, r.address, r.bytes) for r in caplog.records] == [
+        (1, "a", 1),
+        (4, "b", 7),
+        (1, "c", 9),
+    ]
+
+
+def test_names_that_a_sender_makes_up_get_no_lanes_of_their_own(inbox):
+    client = Client(Receiver(inbox, Secrets(), known={"workflow-registry"}))
+    for name in ("workflow-registry", "made-up"):
+        body = json.dumps({"repository": name, "ref": "refs/heads/a"}).encode()
+        assert git(client, body, name=name).status_code == 202
+    [ours, other] = inbox.stored
+    assert ours[2] == "workflow-registry"
+    assert (other[2], other[3]["unknown"]) == ("", "made-up")
 
 
 def test_a_bucket_fills_again():
