@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -57,18 +56,19 @@ def undeploy(ctx: click.Context, workflow: str, site: str, force: bool, wait: bo
 def _ask(ctx: click.Context, action: str, name: str, body: dict[str, Any], wait: bool) -> None:
     client = client_of(ctx)
     path = f"/deployments/{quote(name, safe='@+')}"
+    before = _message(client, path) if wait else ""
     answer = client.json("POST", f"{path}/{action}", json=body)
     click.echo(harmless(answer["message"]))
     if wait:
-        ended = _follow(client, answer["request"], path, click.echo)
+        ended = _follow(client, answer["request"], path, before)
         click.echo(f"{name}: {harmless(ended['message'])}")
         if ended["state"] == "FAILED":
             raise click.exceptions.Exit(1)
 
 
-def _follow(client: Client, number: str, path: str, say: Callable[[str], None]) -> dict[str, Any]:
-    """How the request ended; says what it waits for meanwhile."""
-    told, silent = "", 0
+def _follow(client: Client, number: str, path: str, told: str) -> dict[str, Any]:
+    """How the request ended; says meanwhile what it waits for, unless that was ``told`` before."""
+    silent = 0
     while True:
         try:
             ended: dict[str, Any] = client.json("GET", f"/deployment-requests/{number}")
@@ -81,7 +81,7 @@ def _follow(client: Client, number: str, path: str, say: Callable[[str], None]) 
                 raise
         if message and message != told:
             told = message
-            say(f"  {harmless(told)}")
+            click.echo(f"  {harmless(told)}")
         time.sleep(_POLL_SECONDS)
 
 
