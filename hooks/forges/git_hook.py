@@ -83,23 +83,25 @@ def post_receive(repository: Path, lines: list[str]) -> None:
     for old, new, ref in updates:
         event = {"event": "push", "ref": ref.strip(), "old": old, "new": new, "pusher": _pusher()}
         box.send(event | {"options": options})
+    until = time.monotonic() + WAIT_SECONDS  # for all together: the pusher's server waits too
     for _, new, ref in updates:
         if new == NONE or not ref.startswith(BRANCHES):
             continue
         if ref.strip() == MAIN:
             print("merged: the service now deploys what this changes (waas deployments list)")
         else:
-            _show_verdict(box, new)
+            _show_verdict(box, new, until)
 
 
-def _show_verdict(box: Mailbox, commit: str) -> None:
+def _show_verdict(box: Mailbox, commit: str, until: float) -> None:
     print(f"validating {commit[:10]} …", flush=True)
-    until = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < until:
+    while True:
         status = box.status(commit)
         if status and status["state"] != "PENDING":
             print(box.comment(status["pull"]), flush=True)
             return
+        if time.monotonic() >= until:
+            break
         time.sleep(0.1)
     print(
         "your push is safely recorded, but the service has not answered yet: "

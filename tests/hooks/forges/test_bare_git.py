@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hooks.forges import git_hook
 from hooks.forges.bare_git import BareGitForge, create
 from hooks.forges.seams import Comment, Ending, Proposal, Status
 
@@ -164,6 +165,19 @@ def test_a_push_is_recorded_although_no_service_runs(forge, clone, tmp_path):
     process.kill()
     process.wait()
     assert [e["ref"] for _, e in forge.mailbox.received()] == ["refs/heads/topic"]
+
+
+def test_many_branches_wait_no_longer_than_one(forge, monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(git_hook.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(git_hook.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    old, judged = "0" * 40, "f" * 40
+    lines = [f"{old} {number:040x} refs/heads/b{number}" for number in range(1, 20)]
+    passed(forge, judged, old)
+    git_hook.post_receive(forge.mailbox.root.parent, [*lines, f"{old} {judged} refs/heads/last"])
+    assert now[0] < git_hook.WAIT_SECONDS + 1
+    assert "all good" in capsys.readouterr().out
+    assert len(list(forge.mailbox.received())) == 20
 
 
 def test_branches_ahead_of_main_are_proposals_and_main_says_how_they_ended(forge, clone):
