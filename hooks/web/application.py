@@ -14,6 +14,7 @@ from hooks.web import (
     execution_api,
     git_http,
     image_creation,
+    origin,
     pages,
     pulls_api,
     service_api,
@@ -28,6 +29,7 @@ def create(waas: Any) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["waas"] = waas
     errors.register(app)
+    origin.guard(app)
     programs = (execution_api, image_creation, builds_api, service_api, deliveries_api, git_http)
     for room in (*programs, deployments_api, pulls_api, pages):
         app.register_blueprint(room.api)

@@ -2,7 +2,9 @@
 
 A browser that was given a token sends it along with whatever any page makes it send, so a request
 that changes something must come from our own pages, or carry a bearer token, which no browser adds
-by itself.
+by itself. Programs that are no browsers (git among them) say nothing of where they come from; they
+are let in but where only our pages have a button. Nor may our pages be shown inside another's,
+which could have a person press a button that they do not see.
 """
 
 from __future__ import annotations
@@ -12,11 +14,38 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import request
+from flask import Flask, Response, request
 from werkzeug.exceptions import Forbidden
+
+_SENTENCE = "this must be sent from a page of this service, or with a bearer token"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+# https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
+_HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'none'; form-action 'self'; base-uri 'none'; "
+    "object-src 'none'",
+    "X-Frame-Options": "DENY",  # of older browsers
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def guard(app: Flask) -> None:
+    """Answer 403 to what another site's page made a browser send, and let none frame our pages."""
+
+    @app.before_request
+    def refuse() -> None:
+        told = "Sec-Fetch-Site" in request.headers or "Origin" in request.headers
+        if request.method not in _SAFE and told and not _bearer() and not _same_origin():
+            raise Forbidden(_SENTENCE)
+
+    @app.after_request
+    def protect(answer: Response) -> Response:
+        for name, value in _HEADERS.items():
+            answer.headers.setdefault(name, value)
+        return answer
 
 
 def from_our_pages(view: Callable[P, R]) -> Callable[P, R]:
@@ -28,13 +57,16 @@ def from_our_pages(view: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(view)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = request.authorization
-        bearer = given is not None and given.type == "bearer"
-        if not bearer and not _same_origin():
-            raise Forbidden("this must be sent from a page of this service, or with a bearer token")
+        if not _bearer() and not _same_origin():
+            raise Forbidden(_SENTENCE)
         return view(*args, **kwargs)
 
     return wrapper
+
+
+def _bearer() -> bool:
+    given = request.authorization
+    return given is not None and given.type == "bearer"
 
 
 def _same_origin() -> bool:
