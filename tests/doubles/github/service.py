@@ -53,7 +53,8 @@ class Service:
             self.world.violations.append(f"{who}: {request.method} {request.path}: {what}")
 
     def _unknown(self, error: HTTPException) -> Response:
-        if request.path.startswith(API):
+        # not for a request that ends in the middle, with the process that sent it
+        if request.path.startswith(API) and error.code in {404, 405}:
             self.violated("client", "no such operation is known to the double")
         return _json(error.code or 404, {"message": "Not Found", "documentation_url": ""})
 
