@@ -230,16 +230,17 @@ class BuildRecords:
         """An asker wants a build no longer; the builds that thereby end."""
         return self._withdraw(BuildAsker.asker == asker, BuildAsker.build == build)
 
-    def withdraw_pull(self, pull: str, before: int | None = None) -> list[str]:
+    def withdraw_pull(self, pull: str, before: int | None = None, keep: str = "") -> list[str]:
         """A pull request (``<repository>:<number>``) wants none of its builds any longer, or none
-        that revisions ``before`` this one asked for; the builds that thereby end.
+        that revisions ``before`` this one asked for, but those of the commit ``keep``; those ended.
         """
         mine = BuildAsker.asker.startswith(f"pull:{pull}:", autoescape=True)
         query = select(BuildAsker.asker).where(mine, BuildAsker.withdrawn_at.is_(None)).distinct()
         with self._database.session() as session:
             found = list(session.scalars(query))
         old = [a for a in found if before is None or int(a.rpartition(":")[2]) < before]
-        return self._withdraw(BuildAsker.asker.in_(old)) if old else []
+        gone = BuildAsker.build.not_in(select(Build.id).where(Build.commit == keep))
+        return self._withdraw(BuildAsker.asker.in_(old), gone) if old else []
 
     def _withdraw(self, *which: ColumnElement[bool]) -> list[str]:
         active = BuildAsker.build.in_(select(Build.id).where(Build.active.is_not(None)))

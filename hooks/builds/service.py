@@ -143,9 +143,9 @@ class Builds:
                 if self.records.join(row.key, scope, asker, force=False):
                     self._hurry(row.id, asker)
 
-    def unwanted(self, pull: str, *, before: int | None = None) -> None:
+    def unwanted(self, pull: str, *, before: int | None = None, keep: str = "") -> None:
         """A pull request wants its builds no longer: see ``BuildRecords.withdraw_pull``."""
-        self._told_to_end(self.records.withdraw_pull(pull, before))
+        self._told_to_end(self.records.withdraw_pull(pull, before, keep))
 
     def wait(self, builds: Iterable[str]) -> dict[str, Build]:
         """Wait until builds have ended, whoever makes them. Raises ``Stopping``."""

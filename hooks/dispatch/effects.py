@@ -114,14 +114,18 @@ class DispatchEffects:
         return results
 
     def show_builds(self, pull: dict[str, Any], asked: list[dict[str, Any]]) -> None:
-        """Record what is being built.
+        """Record what is being built."""
+        self.let_go(pull)
+        self._record_builds(pull, asked, BUILDING)
 
-        One that was pushed to, merged or closed meanwhile does not want it any more.
+    def let_go(self, pull: dict[str, Any]) -> None:
+        """End what only earlier judgements of a pull request wanted.
+
+        One that was pushed to, merged or closed meanwhile does not want anything any more.
         """
         found = self.pulls.get(pull["id"])
         name = f"{found.repository}:{found.number}"
         self.builds.unwanted(name, before=found.revision if found.state == OPEN else None)
-        self._record_builds(pull, asked, BUILDING)
 
     def report_builds(self, pull: dict[str, Any], results: list[dict[str, Any]]) -> None:
         """Record what became of the builds."""

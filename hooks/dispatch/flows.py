@@ -40,6 +40,9 @@ class Effects(Protocol):
     def await_builds(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Wait for their ends; each gets what became of it, ``error`` if it failed."""
 
+    def let_go(self, pull: dict[str, Any]) -> None:
+        """End what only earlier judgements of a pull request wanted."""
+
     def show_builds(self, pull: dict[str, Any], asked: list[dict[str, Any]]) -> None:
         """Record what is being built for a pull request."""
 
@@ -76,7 +79,9 @@ def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None
     flow.step("announce", effects.announce, pull)
     judged = flow.step("judge", patient(effects.judge), pull)
     flow.step("tell-verdict", effects.tell, pull)
-    if judged["builds"]:
+    if not judged["builds"]:
+        flow.step("let-go", effects.let_go, pull)
+    else:
         asked = flow.step("ask-builds", effects.ask_builds, flow.id, judged["builds"])
         flow.step("show-builds", effects.show_builds, pull, asked)
         flow.step("tell-builds", effects.tell, pull)

@@ -19,8 +19,10 @@ class Starter(Protocol):
 class Wanted(Protocol):
     """The part of the builds that this needs."""
 
-    def unwanted(self, pull: str, *, before: int | None = None) -> None:
-        """A pull request wants its builds no longer, or those of revisions before this one."""
+    def unwanted(self, pull: str, *, before: int | None = None, keep: str = "") -> None:
+        """A pull request wants its builds no longer, or those of revisions before this one; but
+        those of the commit ``keep``.
+        """
 
     def adopt(self, scope: str, commit: str, flow: str) -> None:
         """A merge's flow wants what goes on for the pull request of the commit that is merged."""
@@ -34,9 +36,13 @@ class Judgements:
     builds: Wanted
 
     def begin(self, pull: PullRequest) -> None:
-        """Have a pull request judged as it is recorded; once, however often this is called."""
+        """Have a pull request judged as it is recorded; once, however often this is called.
+
+        Builds of the same commit go on until it is known what this judgement wants: main moves,
+        and everybody may ask for another judgement.
+        """
         name = f"{pull.repository}:{pull.number}"
-        self.builds.unwanted(name, before=pull.revision)
+        self.builds.unwanted(name, before=pull.revision, keep=pull.head)
         payload = {
             "repository": pull.repository,
             "id": pull.id,

@@ -1,6 +1,7 @@
 """One attempt at an image at a time, shared by all who want it, gone when nobody does."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -204,6 +205,18 @@ def test_a_newer_push_wants_what_it_wants_and_the_older_nothing(builds, engine, 
     builds.unwanted("reg:3")
     rows, _ = builds.records.page(state=PENDING)
     assert [row.step for row in rows] == ["others"]
+
+
+def test_another_judgement_of_a_commit_does_not_end_its_builds(builds, engine, images, spec):
+    """Main moves, and everybody may ask for another judgement: builds must come to an end."""
+    now, other = spec("now"), replace(spec("other"), commit="e" * 40)
+    for wanted in (now, other):
+        builds.ask(wanted, Asker.flow("pull:reg:3:1"))
+    builds.unwanted("reg:3", before=2, keep=now.commit)
+    rows, _ = builds.records.page()
+    assert {row.step: row.state for row in rows} == {"now": PENDING, "other": CANCELLED}
+    builds.unwanted("reg:3", before=2)
+    assert builds.records.page(state=PENDING)[1] == 0
 
 
 def test_force_builds_what_is_there_once_more_and_only_once(builds, engine, images, spec):

@@ -61,7 +61,7 @@ class FakeBuilds:
     def __init__(self):
         self.let_go = []
 
-    def unwanted(self, pull, *, before=None):
+    def unwanted(self, pull, *, before=None, keep=""):
         self.let_go.append((pull, before))
 
 

@@ -68,6 +68,9 @@ class FakeEffects:
     def await_builds(self, asked):
         return asked
 
+    def let_go(self, _pull):
+        self.told.append(("let go",))
+
     def show_builds(self, _pull, asked):
         self.told.append(("shown", len(asked)))
 
@@ -99,7 +102,7 @@ def test_a_pull_request_asks_in_its_own_name_and_tells_each_time():
 def test_one_that_may_not_build_asks_for_nothing():
     flow, effects = FakeFlow("pull:reg:3:2"), FakeEffects([result("alpha")], allowed=False)
     run_pull_request(effects, flow, {})
-    assert flow.steps == ["announce", "judge", "tell-verdict"]
+    assert flow.steps == ["announce", "judge", "tell-verdict", "let-go"]
 
 
 def test_a_site_whose_image_failed_keeps_no_other_back():

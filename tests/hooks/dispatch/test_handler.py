@@ -70,10 +70,12 @@ class FakeEngine:
 class FakeBuilds:
     def __init__(self) -> None:
         self.told: list[tuple[str, int | None]] = []
+        self.kept: list[str] = []
         self.adopted: list[tuple[str, str, str]] = []
 
-    def unwanted(self, pull, *, before=None):
+    def unwanted(self, pull, *, before=None, keep=""):
         self.told.append((pull, before))
+        self.kept.append(keep)
 
     def adopt(self, scope, commit, flow):
         assert (f"{REPO}:{scope.removeprefix('pull-')}", None) not in self.told
@@ -228,6 +230,15 @@ def test_a_verdict_on_a_head_that_is_gone_is_not_recorded(parts):
     assert pulls.judged(pull.id, (MAIN, A), {"verdict": "PASSED"}) is False
     assert pulls.get(pull.id).verdict == "PENDING"
     assert pulls.judged(pull.id, (MAIN, C), {"verdict": "PASSED"}) is True
+
+
+def test_builds_of_a_commit_go_on_when_main_moves(parts, builds):
+    forge, pulls, _, dispatcher = parts
+    forge.branches["one"] = A
+    push(dispatcher, "one")
+    forge.merge(C)
+    push(dispatcher, "main")
+    assert (builds.told, builds.kept) == ([(f"{REPO}:1", 1), (f"{REPO}:1", 2)], [A, A])
 
 
 def test_a_push_a_merge_and_a_close_want_the_builds_of_before_no_longer(parts, builds):
