@@ -7,6 +7,7 @@ as one. Relative paths in the file are relative to it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from hooks.forge_choice import ForgeChoice, read_forge_choice
 _KEYS = {
     "database", "listen", "url", "repositories", "registries", "github", "builder", "worker",
 }  # fmt: skip
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Settings:
 def find_config(given: str | None) -> Path:
     """The settings file: the option, else ``$WAAS_CONFIG``, else ``./waas.yaml``."""
     path = Path(given or os.environ.get("WAAS_CONFIG") or "waas.yaml").absolute()
-    if not path.is_file():
+    if not os.path.isfile(path):  # False also for a name that is too long
         raise SettingsError(
             f"no settings file at {path}",
             hint="make a service home with `waas init DIR`, or name its file with --config",
@@ -101,15 +103,15 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: must be a mapping of settings")
-    if unknown := set(data) - _KEYS:
+    if unknown := sorted(str(key) for key in data if key not in _KEYS):
         raise SettingsError(
-            f"{path}: unknown setting {sorted(unknown)[0]!r}", hint=f"known: {sorted(_KEYS)}"
+            f"{path}: unknown setting {unknown[0][:80]!r}", hint=f"known: {sorted(_KEYS)}"
         )
     home = path.parent
     host, port = _listen(path, str(data.get("listen", "127.0.0.1:8080")))
     return Settings(
         home=home,
-        database=_database(home, str(data.get("database", "sqlite:///state/waas.db"))),
+        database=_database(path, str(data.get("database", "sqlite:///state/waas.db"))),
         host=host,
         port=port,
         forges=read_forge_choice(path, data),
@@ -128,13 +130,15 @@ def _url(path: Path, value: Any) -> str:
 
 def _listen(path: Path, value: str) -> tuple[str, int]:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
         raise SettingsError(f"{path}: listen: {value!r} is not HOST:PORT")
     return host, int(port)
 
 
-def _database(home: Path, url: str) -> str:
+def _database(path: Path, url: str) -> str:
+    if not url.isprintable():
+        raise SettingsError(f"{path}: database: {url[:80]!r} cannot be the place of a database")
     scheme, separator, name = url.partition(":///")
     if scheme == "sqlite" and separator and not name.startswith("/"):
-        return f"sqlite:///{home / name}"
+        return f"sqlite:///{path.parent / name}"
     return url

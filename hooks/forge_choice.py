@@ -161,7 +161,7 @@ def _pair(path: Path, name: str, value: Any, known: set[str]) -> RegistryPair:
     _check(path, where, name, _NAME)
     given = _mapping(path, where, value, ("workflows", "software"))
     for key in ("workflows", "software"):
-        if given.get(key) not in known:
+        if not isinstance(given.get(key), str) or given[key] not in known:
             hint = _near(str(given.get(key)), sorted(known)) or f"there are: {sorted(known)}"
             message = f"{path}: {where}: {key}: there is no repository {given.get(key)!r}"
             raise SettingsError(message, hint=hint)

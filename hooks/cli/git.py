@@ -29,6 +29,7 @@ from hooks.forges.access import (
 )
 
 _REQUEST = re.compile(r"/?([a-z][a-z0-9-]{0,49})(\.git)?/?")
+_LONGEST_KEY = 20_000  # characters
 _SERVICES = {"git-upload-pack": "read", "git-receive-pack": "propose"}
 
 
@@ -68,11 +69,20 @@ def add(ctx: click.Context, user: str, key_file: str | None, rights: tuple[str, 
 
 
 def _key(path: str) -> str:
-    text = sys.stdin.read(20_000) if path == "-" else Path(path).read_text("utf-8", "replace")
+    try:
+        text = sys.stdin.read(_LONGEST_KEY) if path == "-" else _beginning(Path(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text"
+        raise EntryError(f"cannot read {path[:200]!r}: {reason}", hint="--key FILE.pub") from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 1 or not is_key(lines[0]):
         raise EntryError("that is not one public key of OpenSSH", hint="ssh-keygen -t ed25519")
     return lines[0]
+
+
+def _beginning(file: Path) -> str:
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        return opened.read(_LONGEST_KEY)
 
 
 def _right(settings: Settings, text: str) -> tuple[str, str]:

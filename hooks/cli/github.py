@@ -72,6 +72,8 @@ def _read(name: str) -> str:
         raise SettingsError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{name} is not a text") from None
+    except ValueError:
+        raise SettingsError(f"{name!r} cannot be the name of a file") from None
     if len(data) > _LARGEST:
         raise SettingsError(f"{name} is too long to be a key or token")
     return text

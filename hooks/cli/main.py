@@ -105,9 +105,15 @@ def _place(error: EntryError) -> str:
     return f"{':'.join(parts)}: " if error.path else ""
 
 
+def _is_text(word: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in word)  # PEP 383
+
+
 def main() -> None:
     """The entry point. Errors are sentences; exit 1 for what was asked, 2 for what cannot run."""
     try:
+        if not all(map(_is_text, sys.argv)):
+            raise EntryError("what was typed is not UTF-8")
         code = waas.main(standalone_mode=False)  # what a command ended with, if not its value
         sys.exit(code if isinstance(code, int) else 0)
     except (click.Abort, KeyboardInterrupt):

@@ -6,6 +6,7 @@ import logging
 import secrets
 
 from flask import Flask, Response, jsonify
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from ci.errors import EntryError, SiteError, WaasError
@@ -23,6 +24,11 @@ def register(app: Flask) -> None:
     @app.errorhandler(WaasError)
     def known(error: WaasError) -> tuple[Response, int]:
         return jsonify(error=error.message, hint=error.hint), _code(error)
+
+    @app.errorhandler(DataError)
+    def impossible(_error: DataError) -> tuple[Response, int]:
+        # PostgreSQL refuses U+0000 in what is compared with a text
+        return jsonify(error="there are characters in it that nothing here has", hint=""), 400
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> tuple[Response, int]:

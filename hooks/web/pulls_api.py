@@ -55,14 +55,14 @@ def pulls() -> Response:
         return jsonify(pulls=[_json(pull) for pull in session.scalars(query)])
 
 
-@api.get("/pulls/<repository>/<int:number>")
+@api.get("/pulls/<repository>/<int(max=2147483647):number>")
 @requires_token
 def pull(repository: str, number: int) -> Response:
     """One pull request."""
     return jsonify(_json(_pull(repository, number)))
 
 
-@api.post("/pulls/<repository>/<int:number>/merge")
+@api.post("/pulls/<repository>/<int(max=2147483647):number>/merge")
 @requires_token
 @from_our_pages
 def merge(repository: str, number: int) -> Response:
@@ -77,7 +77,7 @@ def merge(repository: str, number: int) -> Response:
     return jsonify(merged=_merge(repository, number, head))
 
 
-@api.post("/pulls/<repository>/<int:number>/commands")
+@api.post("/pulls/<repository>/<int(max=2147483647):number>/commands")
 @requires_token
 @from_our_pages
 def command(repository: str, number: int) -> Response:
@@ -89,7 +89,7 @@ def command(repository: str, number: int) -> Response:
     return jsonify(answer=_give(repository, number, text))
 
 
-@api.get("/pages/pulls/<repository>/<int:number>")
+@api.get("/pages/pulls/<repository>/<int(max=2147483647):number>")
 @requires_token
 def page(repository: str, number: int) -> str | tuple[str, int]:
     """All about one pull request."""
@@ -99,7 +99,7 @@ def page(repository: str, number: int) -> str | tuple[str, int]:
         return render_template("missing.html", user=caller().user), 404
 
 
-@api.post("/pages/pulls/<repository>/<int:number>/<action>")
+@api.post("/pages/pulls/<repository>/<int(max=2147483647):number>/<action>")
 @requires_token
 @from_our_pages
 def act(repository: str, number: int, action: str) -> Answer | tuple[str, int]:

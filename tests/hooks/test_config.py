@@ -31,6 +31,10 @@ def test_another_database_is_taken_as_it_is(tmp_path):
     [
         ("listen: nowhere", "listen: 'nowhere' is not HOST:PORT"),
         ("listen: 127.0.0.1:99999", "is not HOST:PORT"),
+        ("listen: '127.0.0.1:\u00b2'", "is not HOST:PORT"),
+        ("1: x\na: y", "unknown setting '1'"),
+        ('database: "a\\0b"', "cannot be the place of a database"),
+        ("registries: {main: {workflows: [1], software: {}}}", "there is no repository [1]"),
         ("databse: x", "unknown setting 'databse'"),
         ("- a", "must be a mapping"),
         ("a: [", "cannot be read"),

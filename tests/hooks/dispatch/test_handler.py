@@ -233,7 +233,7 @@ def test_a_verdict_on_a_head_that_is_gone_is_not_recorded(parts):
 
 
 def test_builds_of_a_commit_go_on_when_main_moves(parts, builds):
-    forge, pulls, _, dispatcher = parts
+    forge, _, _, dispatcher = parts
     forge.branches["one"] = A
     push(dispatcher, "one")
     forge.merge(C)

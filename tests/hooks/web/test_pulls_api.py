@@ -47,7 +47,16 @@ def test_one_is_shown_with_its_changes(service, pull, ada):
     assert service.client.get("/pulls?state=merged", headers=ada).get_json()["pulls"] == []
 
 
-@pytest.mark.parametrize("path", [f"/pulls/{REPO}/9", f"/pages/pulls/{REPO}/9", "/pulls/x/1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/pulls/{REPO}/{9**30}",
+        f"/pages/pulls/{REPO}/{9**30}",
+        f"/pulls/{REPO}/9",
+        f"/pages/pulls/{REPO}/9",
+        "/pulls/x/1",
+    ],
+)
 def test_what_is_not_there_is_not_found(service, ada, path):
     assert service.client.get(path, headers=ada).status_code == 404
 
