@@ -9,7 +9,7 @@ from functools import partial
 from builder.store import ImageStore
 from builder.store.shared import SharedStore
 from ci.errors import EntryError, SiteError
-from ci.git import remote
+from ci.git import remote, serving
 from hooks.builds import flow as build_flow
 from hooks.builds import service as build_service
 from hooks.builds.records import BuildRecords
@@ -225,6 +225,8 @@ def _keep_up(waas: Waas) -> None:
     Upkeep(waas.database, waas.images, waas.settings.builder, waas.registries).apply()
     if isinstance(waas.images, SharedStore):
         waas.images.sync()
+    for repository in waas.settings.repositories.values():
+        serving.tidy(repository)
     for mirror in waas.hosting.mirrors.values():
         if mirror.is_dir():
             remote.tidy(mirror)

@@ -23,7 +23,7 @@ from ci.errors import EntryError, SettingsError, SiteError
 from ci.git.fetch_errors import fetch_error
 from ci.git.names import Address, check_commit, check_ref, check_url
 from ci.git.process import GitTimeoutError, Permit, git_output
-from ci.git.writing import alone, remove_left_locks, remove_left_objects
+from ci.git.writing import alone, held_refs, remove_left_locks, remove_left_objects
 
 TIMEOUT = 300.0  # seconds for one fetch
 MAX_PACK = 1024**3  # bytes of what one fetch may bring, and of a file of the object store
@@ -192,14 +192,9 @@ def tidy(git_dir: Path) -> None:
     For a quiet hour: every fetch leaves a pack behind. Raises ``EntryError``: damaged.
     """
     with alone(git_dir, TIMEOUT) as lock:
-        _sweep(git_dir, _held_refs(git_dir))
+        _sweep(git_dir, held_refs(git_dir))
         permit = Permit(file_size=MAX_PACK, seconds=TIMEOUT, cpu=_CPU_SECONDS, descriptors=(lock,))
         for arguments in (("repack", "-d", "-q", "--geometric=2"), ("pack-refs", "--all")):
             code, _ = git_output(git_dir, *arguments, permit=permit)
             if code:
                 raise EntryError(f"git cannot tidy {git_dir.name}", hint="it may be damaged")
-
-
-def _held_refs(git_dir: Path) -> list[str]:
-    found = (git_dir / "refs").rglob("*.lock")
-    return [file.relative_to(git_dir).as_posix().removesuffix(".lock") for file in found]

@@ -15,15 +15,34 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ci.errors import SettingsError
-from ci.git.process import git_environment
+from ci.errors import EntryError, SettingsError
+from ci.git.process import Permit, git_environment, git_output
+from ci.git.writing import held_refs, remove_left_locks, remove_left_objects
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 LARGEST_FILE = 1_000_000_000  # bytes: a pack, with its bases
 _ADDRESS_SPACE = 4 * 1024**3  # bytes
 _CPU_SECONDS = 600
 _SILENT_SECONDS = 300
+_LARGEST_PACK = 2**40  # bytes: all that was ever pushed
+_TIDY_SECONDS = 900.0
+_LEFT_SECONDS = 86_400.0  # no push lasts so long
 _PROTOCOL = re.compile(r"[a-z0-9=:.-]{1,100}")
+
+
+def tidy(git_dir: Path) -> None:
+    """Put many packs and references into few, and remove what killed pushes left behind.
+
+    Every push leaves a pack. Loses nothing, and pushes may come meanwhile; idempotent. Raises
+    ``EntryError``: damaged.
+    """
+    remove_left_locks(git_dir, held_refs(git_dir), _LEFT_SECONDS)
+    remove_left_objects(git_dir, _LEFT_SECONDS)
+    permit = Permit(file_size=_LARGEST_PACK, seconds=_TIDY_SECONDS, cpu=_CPU_SECONDS)
+    for arguments in (("repack", "-d", "-q", "--geometric=2"), ("pack-refs", "--all")):
+        code, _ = git_output(git_dir, *arguments, permit=permit)
+        if code:
+            raise EntryError(f"git cannot tidy {git_dir.name}", hint="it may be damaged")
 
 
 def environment(

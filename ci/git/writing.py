@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ci.errors import SettingsError, SiteError
@@ -14,6 +15,7 @@ from ci.errors import SettingsError, SiteError
 _LOCK = "waas.lock"
 # git's names for files that it is writing; a pack being fetched has a .keep beside it
 _LEFT = ("tmp_pack_", "tmp_idx_", "tmp_rev_", "tmp_obj_")
+_INCOMING = ("tmp_objdir-", "incoming-")  # of a push; the second of git before 2.36
 
 
 @contextmanager
@@ -56,15 +58,33 @@ def remove_left_locks(git_dir: Path, refs: Iterable[str], age: float) -> None:
         _remove_older(git_dir / f"{name}.lock", age)
 
 
+def held_refs(git_dir: Path) -> list[str]:
+    """The references that have a lock file."""
+    found = (git_dir / "refs").rglob("*.lock")
+    return [file.relative_to(git_dir).as_posix().removesuffix(".lock") for file in found]
+
+
 def remove_left_objects(git_dir: Path, age: float) -> None:
-    """Remove what was never finished: objects, packs and their marks older than ``age`` seconds."""
+    """Remove what was never finished: objects, packs and their marks older than ``age`` seconds.
+
+    A push brings its objects into a folder of its own, which stays if it is killed.
+    """
     for folder in (git_dir / "objects").iterdir():
+        if folder.name.startswith(_INCOMING) and _is_older(folder, age):
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
         for file in folder.iterdir() if folder.is_dir() else ():
             if file.name.startswith(_LEFT) or file.suffix == ".keep":
                 _remove_older(file, age)
 
 
+def _is_older(file: Path, age: float) -> bool:
+    try:
+        return time.time() - file.stat().st_mtime >= age
+    except FileNotFoundError:
+        return False
+
+
 def _remove_older(file: Path, age: float) -> None:
-    with suppress(FileNotFoundError):
-        if time.time() - file.stat().st_mtime >= age:
-            file.unlink()
+    if _is_older(file, age):
+        file.unlink(missing_ok=True)

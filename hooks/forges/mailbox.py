@@ -43,9 +43,11 @@ class Mailbox:
         files = [p for p in (self.root / "deliveries").iterdir() if p.suffix == ".json"]
         for file in sorted(files, key=lambda p: (p.stat().st_mtime_ns, p.name)):
             try:
-                yield file.stem, json.loads(file.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                event = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError):
                 continue
+            if isinstance(event, dict):
+                yield file.stem, event
 
     def taken(self, name: str) -> None:
         """Remove a delivery that is stored elsewhere now."""

@@ -167,6 +167,13 @@ def test_a_push_is_recorded_although_no_service_runs(forge, clone, tmp_path):
     assert [e["ref"] for _, e in forge.mailbox.received()] == ["refs/heads/topic"]
 
 
+def test_mail_that_is_none_keeps_no_other_back(forge):
+    for number, text in enumerate(["[]", "3", "{", "", "[" * 100_000]):
+        (forge.mailbox.root / "deliveries" / f"a{number}.json").write_text(text)
+    name = forge.mailbox.send({"ref": "refs/heads/a"})
+    assert list(forge.mailbox.received()) == [(name, {"ref": "refs/heads/a"})]
+
+
 def test_many_branches_wait_no_longer_than_one(forge, monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(git_hook.time, "monotonic", lambda: now[0])
