@@ -172,7 +172,7 @@ class Reader(BaseHTTPRequestHandler):
         """Tests are quiet."""
 
 
-CUT = object()
+CUT, NUMBER = object(), "0123456789abcdef"
 RUNNING, DONE = {"state": "RUNNING", "message": ""}, {"state": "DONE", "message": "active at 0123"}
 
 
@@ -182,9 +182,9 @@ def script():
     made = []
 
     def serve(requests, rows):
-        number = {"request": "0123456789abcdef", "message": "rom is being deployed to here"}
+        number = {"request": NUMBER, "message": "rom is being deployed to here"}
         paths = {"/deployments/rom@here/deploy": [number], "/deployments/rom@here": rows}
-        server = Script({**paths, "/deployment-requests/0123456789abcdef": requests})
+        server = Script({**paths, f"/deployment-requests/{NUMBER}": requests})
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         made.append((server, thread))
@@ -245,6 +245,7 @@ def test_a_service_that_is_gone_is_not_waited_for_for_ever(script, waas, monkeyp
     done = waas(server.url, "t", "deploy", "rom", *AT)
     assert done.code == 2
     assert "does not answer" in done.err
+    assert [path for _, path, _ in server.asked].count(f"/deployment-requests/{NUMBER}") == 4
 
 
 def test_a_request_that_the_service_forgot_is_not_followed(script, waas):

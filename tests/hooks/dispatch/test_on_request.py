@@ -9,11 +9,15 @@ from front_door import workflow
 from operators_desk import OTHER, REPO, SITE, Killed
 
 from ci.errors import EntryError, SiteError
+from hooks.db import Database
 from hooks.db.tables import Deployment
+from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.flows import DEPLOYMENT
 from hooks.dispatch.on_request import FLOW
 from hooks.errors import NotFoundError
 from hooks.forges.seams import DeploymentNotice
+from hooks.journal import Journal
+from hooks.registries import Registries
 
 ROM = f"rom@{SITE}"
 
@@ -336,13 +340,28 @@ def test_two_who_deploy_for_the_first_time_at_once_both_have_it(desk):
     assert desk.row("tide").state == "ACTIVE"
 
 
-def test_the_record_of_a_new_deployment_is_made_once(desk):
+@pytest.fixture
+def on_postgresql(postgresql_url, tmp_path):
+    """Deployments over an empty PostgreSQL, without a site."""
+    database = Database(postgresql_url)
+    database.migrate()
+    yield Deployments(database, Journal(database), None, tmp_path, Registries.single())
+    database.engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_record_of_a_new_deployment_is_made_once(kind, request):
     """A merge and requests, in the same moment, of what was never deployed."""
+    own = {"sqlite": "desk", "postgresql": "on_postgresql"}
+    made = request.getfixturevalue(own[kind])
+    deployments = made.deployments if kind == "sqlite" else made
     new = {"id": f"tide@{SITE}", "workflow": "tide", "site": SITE, "commit": "a" * 40, "images": {}}
-    acts = [lambda: desk.deployments.again(new, "c")] * 3
-    acts += [lambda: desk.deployments.wanted("tide", SITE, "a" * 40, "c")] * 3
+    acts = [lambda: deployments.again(new, "c")] * 3
+    acts += [lambda: deployments.wanted("tide", SITE, "a" * 40, "c")] * 3
     assert together(*acts) == []
-    assert (desk.row("tide").commit, desk.row("tide").state) == ("a" * 40, "DEPLOYING")
+    row = deployments.get(f"tide@{SITE}")
+    assert (row.commit, row.content, row.state) == ("a" * 40, "c", "DEPLOYING")
+    assert deployments.mark(new, "WAITING", "the site is away")
 
 
 @pytest.mark.parametrize(
