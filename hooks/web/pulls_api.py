@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as Answer
 
 from ci.errors import EntryError, SiteError, WaasError
@@ -121,7 +122,7 @@ def act(repository: str, number: int, action: str) -> Answer | tuple[str, int]:
 
 def _merge(repository: str, number: int, head: str) -> str:
     commit: str = _app().desk.merging.merge(repository, number, caller().user, head)
-    with suppress(SiteError):  # it is merged, and seen within half a minute
+    with suppress(SiteError, SQLAlchemyError):  # it is merged, and seen within half a minute
         _app().desk.dispatcher.align(repository)
     return commit
 
