@@ -146,20 +146,25 @@ def told(error: Exception) -> str:
 
 
 def _read(url: str) -> URL:
-    """The URL with all that goes without saying; of a wrong one nothing is shown: passwords."""
+    """The URL with all that goes without saying; a wrong one is not shown: it has a password."""
     try:
         read = make_url(url)
     except (exc.ArgumentError, ValueError):
-        raise SettingsError(f"database: what follows {url.partition(':')[0]!r} is no URL") from None
+        raise _wrong("this is no URL") from None
     if read.drivername == "sqlite":
         return read
     if read.drivername not in {"postgresql", "postgresql+psycopg"}:
-        raise SettingsError(f"database: {read.drivername!r} is neither sqlite nor postgresql")
+        raise _wrong(f"{read.drivername!r} is neither sqlite nor postgresql")
     if not read.database:
-        raise SettingsError("database: the name of the database is missing in the URL")
+        raise _wrong("the name of the database is missing in the URL")
     # named, since versions of SQLAlchemy differ in the driver that they take by themselves
     read = read.set(drivername="postgresql+psycopg")
     return read.update_query_dict({**_PATIENCE, **read.query})
+
+
+def _wrong(what: str) -> SettingsError:
+    forms = "sqlite:///state/waas.db or postgresql://USER@HOST/NAME"
+    return SettingsError(f"database: {what}", hint=f"the forms are {forms}")
 
 
 def _no_connection(context: ExceptionContext) -> None:

@@ -17,6 +17,8 @@ from hooks.sites.connections import Connections
 from hooks.sites.queues import queue_system
 from hooks.sites.seams import JobStatus, State
 
+_LONGEST_REASON = 200  # characters, in the table; a queue system may name all nodes that are away
+
 
 class ExecutionEffects:
     """The effects of executions over the database, the journal and the sites."""
@@ -117,7 +119,7 @@ class ExecutionEffects:
             record = session.get_one(JobRecord, name)
             changed = record.state != status.state.value
             record.state, record.exit_code = status.state.value, status.exit_code
-            record.reason, record.lines_taken = status.reason, lines_taken
+            record.reason, record.lines_taken = status.reason[:_LONGEST_REASON], lines_taken
             if status.state.final:
                 record.finished_at = record.finished_at or now()
             task, execution = record.operation, record.execution

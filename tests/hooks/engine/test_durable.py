@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from hooks.db import Database
+from hooks.engine import durable
 from hooks.engine.durable import pause_after
 
 WORKER = """
@@ -280,7 +282,7 @@ def test_a_flow_whose_database_is_away_when_it_ends_is_recorded_later(
     url = own_postgresql.url()
     workers.append(Worker(tmp_path, "one", url))
     workers[0].say("start queued q 1")
-    wait_for(lambda: (tmp_path / "begun").exists())
+    wait_for((tmp_path / "begun").exists)
     own_postgresql.stop()
     (tmp_path / "up").touch()
     wait_for(lambda: effects(tmp_path) == ["q"])
@@ -300,6 +302,14 @@ def test_a_pickled_record_is_refused(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
     )
     assert "refused" in out.stdout
+
+
+def test_a_step_waits_for_a_database_that_is_away_also_if_that_cannot_be_told():
+    def away(*_: object) -> None:
+        raise OperationalError("select 1", {}, Exception("server closed the connection"))
+
+    outcome = durable._guarded(away, (), away)
+    assert outcome == {"transient": "the database does not answer: server closed the connection"}
 
 
 def test_pauses_grow_to_half_a_minute_and_stay_there_for_days():
