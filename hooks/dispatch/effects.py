@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from hooks.dispatch import needs
 from hooks.dispatch.deployments import Deployments
 from hooks.dispatch.judging import Judge
 from hooks.dispatch.planning import Planner
-from hooks.dispatch.pulls import FAILED, OPEN, PullRequests
-from hooks.dispatch.telling import BUILDING, FINISHED, Telling
+from hooks.dispatch.pulls import BUILDING, FAILED, FINISHED, OPEN, PullRequests
+from hooks.dispatch.slowness import unless_quick
+from hooks.dispatch.telling import Telling
 from hooks.forges.seams import DeploymentNotice
 from hooks.registries import Registries, scope_of
 
 log = logging.getLogger(__name__)
 
 MERGED_LATELY = 20  # pull requests whose images a merge may take over
+QUICK_SECONDS = 2.0  # a judgement that takes longer is announced
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,13 @@ class DispatchEffects:
     work: Path
 
     def announce(self, pull: dict[str, Any]) -> None:
-        """Say that it is being validated."""
-        self.telling.pending(pull)
+        """Say that it is being validated, unless the verdict will say enough."""
+        self.telling.begin(pull)
 
     def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
         """Validate and plan a pull request; ``{"builds": […]}`` are those that may begin."""
-        return self.judging.judge(pull)
+        with unless_quick(partial(self.telling.pending, pull), QUICK_SECONDS):
+            return self.judging.judge(pull)
 
     def tell(self, pull: dict[str, Any]) -> None:
         """Say on the forge what is recorded of a pull request."""

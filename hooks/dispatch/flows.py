@@ -20,7 +20,7 @@ class Effects(Protocol):
     """What dispatch does to the world. All values are JSON."""
 
     def announce(self, pull: dict[str, Any]) -> None:
-        """Say that a pull request is being validated."""
+        """Say that a pull request is being validated, unless the verdict will say enough."""
 
     def judge(self, pull: dict[str, Any]) -> dict[str, Any]:
         """Validate and plan a pull request; ``{"builds": […]}`` are those that may begin."""
@@ -84,7 +84,8 @@ def run_pull_request(effects: Effects, flow: Flow, pull: dict[str, Any]) -> None
     else:
         asked = flow.step("ask-builds", effects.ask_builds, flow.id, judged["builds"])
         flow.step("show-builds", effects.show_builds, pull, asked)
-        flow.step("tell-builds", effects.tell, pull)
+        if any(not image["reused"] and not image["error"] for image in asked):
+            flow.step("tell-builds", effects.tell, pull)
         results = flow.step("await-builds", effects.await_builds, asked)
         flow.step("report-builds", effects.report_builds, pull, results)
         flow.step("tell-results", effects.tell, pull)

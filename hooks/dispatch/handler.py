@@ -24,6 +24,10 @@ BRANCHES = "refs/heads/"
 LOOKED_AT = ("push", "create", "delete", "pull_request")
 RERUN = ("check_run", "check_suite")
 REMARKS = "issue_comment"
+_IDLE_ACTIONS = {  # of pull requests; among them are our own labels
+    *("labeled", "unlabeled", "assigned", "unassigned", "locked", "unlocked"),
+    *("review_requested", "review_request_removed", "milestoned", "demilestoned"),
+}
 
 Turn = Callable[[str], AbstractContextManager[None]]
 """Makes sure, among all processes, that one at a time does what is called so."""
@@ -60,13 +64,10 @@ class Dispatcher:
             return ""
         if kind in RERUN:
             return self._judge_again(repository, event)
-        if kind not in LOOKED_AT:
-            return f"nothing is to be done for {kind!r}"
-        ref = str(event.get("ref", ""))
-        if kind == "push" and not ref.startswith(BRANCHES):
-            return f"{ref or 'no ref'}: only branches are looked at"
+        if reason := _without_news(kind, event):
+            return reason
         pushed = Pushed(
-            branch=ref.removeprefix(BRANCHES),
+            branch=str(event.get("ref", "")).removeprefix(BRANCHES),
             head=str(event.get("new") or event.get("head") or ""),
             by=str(event.get("pusher", "")),
             options=event.get("options") if isinstance(event.get("options"), dict) else {},
@@ -154,6 +155,18 @@ class Dispatcher:
         pair, mains = self.registries.named(registry), Mains(self.forges, self.marks)
         heads = [mains.of(name)[:20] for name in (pair.workflows, pair.software)]
         return ":".join(["merge", registry, *heads])
+
+
+def _without_news(kind: str, event: Mapping[str, Any]) -> str:
+    """Why nothing that is looked at can have changed; empty if it may have."""
+    action, ref = event.get("action"), str(event.get("ref", ""))
+    if kind not in LOOKED_AT:
+        return f"nothing is to be done for {kind!r}"
+    if kind == "push" and not ref.startswith(BRANCHES):
+        return f"{ref or 'no ref'}: only branches are looked at"
+    if kind == "pull_request" and action in _IDLE_ACTIONS:
+        return f"a pull request that is {action} proposes what it did"
+    return ""
 
 
 def _same(proposal: Proposal) -> int | str:

@@ -14,7 +14,7 @@ from ci.pull_request import validate_pull_request
 from ci.trees import Tree
 from hooks.db.tables import PullRequest
 from hooks.dispatch.planning import NoImagesError, Planner
-from hooks.dispatch.pulls import FAILED, PASSED, PullRequests
+from hooks.dispatch.pulls import BUILDING, FAILED, PASSED, PullRequests
 from hooks.registries import Registries, scope_of
 
 
@@ -66,6 +66,7 @@ class Judge:
             "verdict": PASSED if found.passed else FAILED,
             "report": found.to_dict(),
             "plan": {"builds": rows, "held": held if found.passed else ""},
+            "build_state": BUILDING if wanted else "",
         }
         judged = self.pulls.judged(pull["id"], (base, head), values)
         return {"builds": wanted if judged else []}

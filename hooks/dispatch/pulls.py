@@ -15,6 +15,7 @@ from hooks.forges.seams import Ending, Proposal
 
 OPEN, MERGED, CLOSED = "OPEN", "MERGED", "CLOSED"
 PENDING, PASSED, FAILED = "PENDING", "PASSED", "FAILED"
+BUILDING, FINISHED = "BUILDING", "FINISHED"  # its images; FAILED as well
 LONGEST_TITLE = 250
 
 

@@ -19,13 +19,21 @@ from ci.report import render_markdown, summary
 from hooks.db.tables import PullRequest
 from hooks.dispatch.comment import Answered, Deployed, Told, text
 from hooks.dispatch.comment_markdown import markdown
-from hooks.dispatch.pulls import FAILED, MERGED, OPEN, PASSED, PENDING, PullRequests
+from hooks.dispatch.pulls import (
+    BUILDING,
+    FAILED,
+    FINISHED,
+    MERGED,
+    OPEN,
+    PASSED,
+    PENDING,
+    PullRequests,
+)
 from hooks.dispatch.untold import Untold
 from hooks.forges.seams import Comment, DeploymentNotice, Notices, Status
 
 log = logging.getLogger(__name__)
 
-BUILDING, FINISHED = "BUILDING", "FINISHED"
 _TURNS = 16  # locks for the pull requests of a repository: each is a file, and files stay
 PLAIN_MERGE = "git push origin HEAD:main"
 _LABELS = {FAILED: "failed", PENDING: "validating", PASSED: "validated"}
@@ -58,11 +66,20 @@ class Telling:
     hosted: frozenset[str] = frozenset()
     url: str = ""
 
+    def begin(self, pull: Mapping[str, Any]) -> None:
+        """It is being validated: said where that costs nothing, or where a verdict stands already.
+
+        Elsewhere the verdict comes in a moment, and GitHub takes only so much to be told.
+        """
+        row = self.pulls.get(pull["id"])
+        if row.report or row.repository not in self.hosted:
+            self.pending(pull)
+
     def pending(self, pull: Mapping[str, Any]) -> None:
-        """It is being validated."""
+        """It is being validated, if it still is."""
         with self._turn(self.pulls.get(pull["id"])):
             row = self._current(pull)
-            if row is not None:
+            if row is not None and row.verdict == PENDING:
                 self._try(row, partial(self._status, row, PENDING, "being validated"))
 
     def tell(self, pull: Mapping[str, Any]) -> None:

@@ -81,8 +81,9 @@ class FakeEffects:
         self.failed.append((deployment["id"], reason))
 
 
-def result(site, error="", image="i" * 64, step="solve"):
-    return {"workflow": "rom", "site": site, "step": step, "error": error, "image": image}
+def result(site, error="", image="i" * 64, step="solve", reused=False):
+    found = {"workflow": "rom", "site": site, "step": step, "error": error, "image": image}
+    return found | {"reused": reused}
 
 
 def deployment(site):
@@ -97,6 +98,14 @@ def test_a_pull_request_asks_in_its_own_name_and_tells_each_time():
     assert effects.told == [("announced",), told, ("shown", 1), told, ("reported", 1), told]
     assert len(set(flow.steps)) == len(flow.steps)  # each name is recorded once
     assert flow.children == {}
+
+
+@pytest.mark.parametrize("image", [result("alpha", reused=True), result("alpha", error="no")])
+def test_that_images_are_built_is_told_only_if_any_is(image):
+    flow, effects = FakeFlow("pull:reg:3:2"), FakeEffects([image])
+    run_pull_request(effects, flow, {})
+    assert "tell-builds" not in flow.steps
+    assert flow.steps[-1] == "tell-results"
 
 
 def test_one_that_may_not_build_asks_for_nothing():

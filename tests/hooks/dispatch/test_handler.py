@@ -404,3 +404,12 @@ def test_what_was_looked_up_earlier_does_not_overwrite_what_is_newer(parts, tmp_
     other.join()
     [pull] = pulls.of(REPO)
     assert pull.head == B
+
+
+@pytest.mark.parametrize("action", ["labeled", "assigned"])
+def test_what_proposes_nothing_new_is_not_asked_about(hosted, action):
+    """Each label of ours comes back as an event, and each look costs of GitHub's rate limit."""
+    forge, _, _, dispatcher = hosted
+    forge.look = None
+    event = {"event": "pull_request", "action": action, "number": 1, "head": A}
+    assert action in dispatcher.handle(REPO, event)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from ci.errors import EntryError, SettingsError, SiteError
+from ci.findings import Report
 from hooks.db import Database
 from hooks.dispatch.judging import Judge
 from hooks.dispatch.pulls import PullRequests
@@ -55,3 +56,26 @@ def test_what_the_forge_lets_nobody_read_is_refused(judged):
     assert answer == {"builds": []}
     assert row.verdict == "FAILED"
     assert "refuse" in str(row.report)
+
+
+def test_one_whose_images_are_going_to_be_built_is_building_from_its_verdict_on(judged):
+    class Wanting(Judge):
+        wanted = (("one",), ())
+
+        def _report(self, *_):
+            return Report.of([])
+
+        def _plan(self, _pull):
+            return []
+
+        def _wanted(self, *_):
+            return list(self.wanted[judged.pulls.get(judged.id).asked])
+
+    permits = SimpleNamespace(approved=lambda *_: ())
+    pull = {"id": judged.id, "repository": REPO, "number": 7, "base": MAIN, "head": HEAD}
+    judge = Wanting(None, Registries.single(), judged.pulls, permits)
+    assert judge.judge(pull) == {"builds": ["one"]}
+    assert judged.pulls.get(judged.id).build_state == "BUILDING"
+    judged.pulls.judge_again(judged.id)
+    assert judge.judge(pull) == {"builds": []}
+    assert judged.pulls.get(judged.id).build_state == ""

@@ -147,3 +147,23 @@ def test_two_who_tell_the_same_pull_request_take_turns(world, tmp_path):
     for thread in threads:
         thread.join()
     assert there == ["check run"]
+
+
+@pytest.mark.parametrize("hosted", [frozenset(), frozenset({REPO})])
+def test_that_it_is_validated_is_said_at_once_where_it_must_be(world, hosted):
+    """On GitHub the verdict of a new commit says it soon enough; "Re-run" is answered at once."""
+    telling = replace(world.telling, hosted=hosted)
+    new = world.pulls.seen(REPO, Proposal("topic", "b" * 40, 7), MAIN)
+    telling.begin({"id": new.id, "base": MAIN, "head": "b" * 40})
+    assert world.forge.told == ([] if hosted else ["status PENDING"])
+    values = {"verdict": "PASSED", "report": Report.of([]).to_dict(), "plan": {}}
+    world.pulls.judged(new.id, (MAIN, "b" * 40), values)
+    world.pulls.judge_again(new.id)
+    world.forge.told.clear()
+    telling.begin({"id": new.id, "base": MAIN, "head": "b" * 40})
+    assert world.forge.told == ["status PENDING"]
+
+
+def test_a_verdict_is_not_followed_by_news_that_it_is_on_its_way(world):
+    world.telling.pending(world.pull)
+    assert world.forge.told == []
