@@ -31,11 +31,16 @@ class Hosting:
     access: AccessFile
 
 
-def hosting_of(settings: Settings, credential: Callable[[str], str]) -> Hosting:
-    """Open the repositories; ``credential`` reads the secret store. Raises ``SettingsError``."""
+def hosting_of(
+    settings: Settings, credential: Callable[[str], str], is_operator: Callable[[str], bool]
+) -> Hosting:
+    """Open the repositories; ``credential`` reads the secret store. Raises ``SettingsError``.
+
+    ``is_operator`` says whether a user may do all that can be done with those that we host.
+    """
     access = AccessFile(settings.home / FILE_NAME)
     plain = {
-        name: BareGitForge(path, partial(_may, access, name))
+        name: BareGitForge(path, partial(_may, access, is_operator, name))
         for name, path in settings.repositories.items()
     }
     forges: dict[str, Forge] = {**plain}
@@ -78,6 +83,14 @@ def _add_github(
         outboxes[name] = GitHubOutbox(connection, hosted.slug)
 
 
-def _may(access: AccessFile, repository: str, user: str, right: str) -> bool:
-    """By the file; without one, whoever could push may build and merge."""
-    return access.read().may(user, repository, right) if access.exists else bool(user)
+def _may(
+    access: AccessFile,
+    is_operator: Callable[[str], bool],
+    repository: str,
+    user: str,
+    right: str,
+) -> bool:
+    """By the file; without one, whoever could push may have images built. Operators may all."""
+    by_file = access.exists and access.read().may(user, repository, right)
+    by_push = not access.exists and right == "build" and bool(user)
+    return by_file or by_push or is_operator(user)

@@ -13,7 +13,8 @@ from ci.errors import EntryError
 from hooks.db import Database
 from hooks.db.tables import Token, now
 
-ROLES = ("user", "operator")
+OPERATOR = "operator"
+ROLES = ("user", OPERATOR)
 _USER = re.compile(r"[a-z][a-z0-9_.-]{0,62}\Z")
 
 
@@ -49,6 +50,14 @@ class Tokens:
             if row is None or row.revoked_at is not None:
                 return None
             return Caller(row.user, row.role)
+
+    def is_operator(self, user: str) -> bool:
+        """Whether a user has an operator's token that holds."""
+        query = select(Token.id).where(
+            Token.user == user, Token.role == OPERATOR, Token.revoked_at.is_(None)
+        )
+        with self._database.session() as session:
+            return session.scalar(query.limit(1)) is not None
 
     def all(self) -> list[Token]:
         """All tokens (without the tokens), oldest first."""

@@ -116,10 +116,10 @@ def wire(settings: Settings, *, worker: str = "") -> Waas:
 def _core(settings: Settings, worker: str) -> Core:
     database = Database(settings.database)
     database.check()
-    journal = Journal(database)
+    journal, tokens = Journal(database), Tokens(database)
     store = EncryptedFiles.init(settings.secrets)
     registries = Registries(settings.forges.registries)
-    hosting = hosting_of(settings, store.read)
+    hosting = hosting_of(settings, store.read, tokens.is_operator)
     mains = Mains(hosting.forges, Marks(database))
     connections = Connections(store.read)
     engine = Engine(database.url, executor=worker)
@@ -133,7 +133,7 @@ def _core(settings: Settings, worker: str) -> Core:
     return Core(
         settings=settings,
         database=database,
-        tokens=Tokens(database),
+        tokens=tokens,
         inbox=inbox,
         journal=journal,
         hosting=hosting,

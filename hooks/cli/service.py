@@ -48,8 +48,9 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     logs.configure(log_file)
     waas = wire(settings)
     worker = worker_of(waas)
-    worker.start()
+    # before anything is begun: the port may be taken
     server = make_server(application.create(waas), settings.host, settings.port)
+    worker.start()
     _on_stop(sys.exit)  # the server's loop ends by it, whatever connections are open
     logging.getLogger(__name__).info("serving", extra={"url": settings.url})
     click.echo(f"serving {settings.url}", err=True)

@@ -34,7 +34,7 @@ def refusal(command: Command, person: str, may: Rights, facts: Facts, policy: Po
         known = ", ".join(sorted(facts.sites)) or "none"
         return f"there is no site {unknown[0]!r}; there are: {known}"
     if command.name == "build":
-        return _open(facts) or _head(command, facts) or _build(person, may, facts, policy)
+        return _open(facts) or _build(person, may, facts, policy) or _head(command, facts)
     if command.name in {"validate", "plan"}:
         return _open(facts)
     if command.name == "cancel":

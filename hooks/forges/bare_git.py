@@ -2,7 +2,7 @@
 
 A branch that is pushed is a pull request; a push of its commit to main is the merge. Who may do
 what: ``hooks.forges.access``; without that file, whoever can write to the repository is trusted
-with building (the operating system says who that is).
+with building (the operating system says who that is), and operators with the rest.
 """
 
 from __future__ import annotations

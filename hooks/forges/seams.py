@@ -89,7 +89,7 @@ class Forge(Protocol):
 class Status:
     """What is shown at a commit. It speaks of ``head`` judged against ``base``.
 
-    ``name`` is ``validate``, ``build <site>`` or ``deploy <site>``; ``state`` PENDING, PASSED,
+    ``name`` is ``validate`` or ``build <site>``; ``state`` PENDING, PASSED,
     FAILED or CANCELLED; ``summary`` one line, ``text`` Markdown; ``pull`` the number.
     """
 

@@ -46,6 +46,7 @@ def test_who_pushed_to_a_fork_cannot_ask_for_it_either():
 
 def test_for_a_fork_the_commit_that_was_looked_at_is_named():
     bare, older = Command("build"), Command("build", (), "b" * 8)
+    assert "may not" in ask(bare, "bob", facts=FORK)  # who may not need not name anything
     assert "name the commit you looked at: /build aaaaaaaaaa" in ask(
         bare, "ada", "build", facts=FORK
     )
