@@ -73,7 +73,7 @@ class Judge:
 
     def _report(self, repository: str, base: str, head: str) -> Report:
         forge = self.planner.forges[repository]
-        store = forge.fetch(head)
+        store = forge.fetch(head, base)
         reports = []
         for pair in self.registries.using(repository):
             is_software = repository == pair.software
@@ -93,10 +93,11 @@ class Judge:
         return _with_behind_main(found)
 
     def _plan(self, pull: dict[str, Any]) -> list[dict[str, Any]]:
-        store = self.planner.forges[pull["repository"]].fetch(pull["head"])
+        base, head = pull["base"], pull["head"]
+        store = self.planner.forges[pull["repository"]].fetch(head, base)
         rows = []
         for pair in self.registries.with_workflows(pull["repository"]):
-            tree, changed = merged(store, pull["base"], pull["head"])
+            tree, changed = merged(store, base, head)
             scope = scope_of(pair, pull["number"])
             rows += self.planner.rows(pair, tree, scope, only=folders_of(changed))
         return rows

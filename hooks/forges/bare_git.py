@@ -79,7 +79,7 @@ class BareGitForge:
         ahead = self._store.heads(not_in=main)
         return Snapshot(main, tuple(Proposal(name, head) for name, head in sorted(ahead.items())))
 
-    def fetch(self, commit: str) -> GitStore:  # noqa: ARG002 all commits are here already
+    def fetch(self, *commits: str) -> GitStore:  # noqa: ARG002 all are here already
         """The repository itself."""
         return self._store
 

@@ -69,8 +69,8 @@ class Forge(Protocol):
     def look(self) -> Snapshot:
         """What is there now."""
 
-    def fetch(self, commit: str) -> GitStore:
-        """A local object store that holds this commit (40 hex digits) and its history."""
+    def fetch(self, *commits: str) -> GitStore:
+        """A local object store that holds these commits (40 hex digits) and their history."""
 
     def ending(self, number: int, head: str) -> Ending | None:
         """How the pull request ended that was last seen at ``head``; None while it is open."""

@@ -159,7 +159,7 @@ def _page(row: PullRequest, answer: str = "") -> str:
 def _changes(row: PullRequest) -> tuple[Diff | None, str]:
     """What it changes, and why that cannot be shown."""
     try:
-        store = _app().hosting.forges[row.repository].fetch(row.head)
+        store = _app().hosting.forges[row.repository].fetch(row.head, row.base)
         return _diff(store, row.base, row.head), ""
     except (EntryError, SiteError) as error:
         return None, str(error)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from peak_memory import peak
+
 from ci.errors import EntryError
 from ci.findings import Finding, Report
 from ci.folder_tree import FolderTree
@@ -49,8 +51,7 @@ def main(folders: Path, repository: Path, base: str, commits: list[str]) -> None
         fresh.close()
         print(json.dumps({"name": commit, **result}), flush=True)
     store.close()
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    mine = int(status["VmHWM"].split()[0]) // 1024  # getrusage counts the parent's, too
+    mine = peak() // 1024
     others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     print(json.dumps({"name": "memory", "MiB": mine, "MiB of git and bash": others}))
 

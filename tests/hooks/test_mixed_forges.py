@@ -97,7 +97,14 @@ def test_a_change_of_the_shared_catalogue_is_judged_for_both(world, teacher, tmp
     assert (world.current("waves"), world.current("course+waves")) == before
 
 
-def test_pull_requests_of_both_are_listed_by_their_repositories(world):
-    listed = world.get("/pulls")["pulls"]
-    found = {(pull["repository"], pull["number"]) for pull in listed}
-    assert {("workflow-registry", 1), ("course-workflows", 1), ("software-catalog", 1)} <= found
+def test_pull_requests_of_both_are_listed_by_their_repositories(world, teacher):
+    number = world.double.open_pull(SLUG, "calm", "Add calm", "ada", files=workflow("calm"))
+    teacher.branch("calm")
+    write(teacher, workflow("calm", "course"))
+    teacher.commit("Add calm")
+    taken, said = teacher.push("calm")
+    assert taken, said
+    assert world.judged(number) == "success"
+    listed = world.get("/pulls?state=open")["pulls"]
+    found = {(pull["repository"], pull["branch"]) for pull in listed}
+    assert {("workflow-registry", "calm"), ("course-workflows", "calm")} <= found

@@ -74,13 +74,14 @@ class GitHubForge:
             hint=f"rename {default[:80]!r}: Settings, General, Default branch",
         )
 
-    def fetch(self, commit: str) -> GitStore:
-        """The mirror, with this commit. Raises ``EntryError`` if GitHub has it no more."""
-        if not remote.has(self._mirror, commit) and not self._bring(commit):
-            raise EntryError(
-                f"the commit {commit[:10]} is not on GitHub any more",
-                hint="a newer push has taken its place",
-            )
+    def fetch(self, *commits: str) -> GitStore:
+        """The mirror, with these commits. Raises ``EntryError`` if GitHub has one no more."""
+        for commit in commits:
+            if not remote.has(self._mirror, commit) and not self._bring(commit):
+                raise EntryError(
+                    f"the commit {commit[:10]} is not on GitHub any more",
+                    hint="a newer push has taken its place",
+                )
         with self._lock:
             self._store = self._store or GitStore(self._mirror)
             return self._store

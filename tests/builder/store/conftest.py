@@ -28,7 +28,9 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
             [sys.executable, "-c", text, *map(str, arguments)],
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(map(str, (ROOT, Path(__file__).parent))),
+                "PYTHONPATH": os.pathsep.join(
+                    map(str, (ROOT, ROOT / "tests", Path(__file__).parent))
+                ),
             },
             capture_output=True,
             text=True,

@@ -128,14 +128,15 @@ def test_a_large_image_needs_little_memory(
 ) -> None:
     make_folder(tmp_path / "image", content=os.urandom(1 << 20) * 160)
     text = """
-import pathlib, resource, sys
+import pathlib, sys
 from builder.store.registry import RegistryStore
+from peak_memory import peak
 url, repository, folder, into = sys.argv[1:]
 images = RegistryStore(url, repository)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 images.push(pathlib.Path(folder))
 images.pull("a" * 64, pathlib.Path(into))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print((peak() - before) // 1024)
 """
     (tmp_path / "into").mkdir()
     repository = images.name.partition("/")[2]

@@ -181,6 +181,7 @@ BOUNDED = """
 import json, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from peak_memory import peak
 from test_attacks import GitStore, everything
 limit = 400 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -188,8 +189,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 store = GitStore(Path(sys.argv[2]))
 refused = everything(store, sys.argv[3], sys.argv[4], Path(sys.argv[5]))
 store.close()
-whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-used = [resource.getrusage(who).ru_maxrss for who in whose]
+used = [peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]
 print(json.dumps([refused, used]))
 """
 
@@ -200,7 +200,7 @@ def bounded(repository, base: str, head: str, folder: Path) -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, "-c", BOUNDED, *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
         check=True,

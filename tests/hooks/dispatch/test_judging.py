@@ -19,7 +19,8 @@ class Forge:
     def __init__(self, error):
         self.error = error
 
-    def fetch(self, _commit):
+    def fetch(self, *commits):
+        self.asked = commits
         raise self.error
 
 
@@ -30,8 +31,8 @@ def judged(tmp_path):
     pulls = PullRequests(database)
     row = pulls.seen(REPO, Proposal("topic", HEAD, 7), MAIN)
 
-    def judge(error):
-        planner = SimpleNamespace(forges={REPO: Forge(error)})
+    def judge(error, forge=None):
+        planner = SimpleNamespace(forges={REPO: forge or Forge(error)})
         pull = {"id": row.id, "repository": REPO, "number": 7, "base": MAIN, "head": HEAD}
         answer = Judge(planner, Registries.single(), pulls, None).judge(pull)
         return answer, pulls.get(row.id)
@@ -49,6 +50,13 @@ def test_what_could_not_be_fetched_is_not_judged(judged, error):
         judged(error)
     row = judged.pulls.get(judged.id)
     assert (row.verdict, row.report) == ("PENDING", {})
+
+
+def test_main_is_fetched_as_well(judged):
+    forge = Forge(SiteError("away", transient=True))
+    with pytest.raises(SiteError):
+        judged(None, forge)
+    assert set(forge.asked) == {HEAD, MAIN}
 
 
 def test_what_the_forge_lets_nobody_read_is_refused(judged):

@@ -287,6 +287,13 @@ def test_a_commit_is_fetched_by_its_pull_request_once(github, forge, mirror):
     assert mirror.fetched[1:] == [(address, "refs/heads/main", TOKEN)]
 
 
+def test_all_the_commits_that_are_asked_for_are_there(github, forge, mirror):
+    github.on(f"GET {AT}/pulls", Answer(body=[pull(7)]))
+    forge.look()
+    forge.fetch(f"{7:040x}", MAIN)
+    assert mirror.held == {f"{7:040x}", MAIN}
+
+
 def test_after_a_restart_a_commit_is_looked_for(github, forge, mirror):
     github.on(f"GET {AT}/pulls", Answer(body=[pull(7)]))
     forge.fetch(f"{7:040x}")
