@@ -40,8 +40,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
          *commits],
         stdout=subprocess.PIPE,
         cwd=top / "empty",
-        env={"PATH": os.environ["PATH"], "HOME": str(top / "empty"), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-             "TMPDIR": str(top / "empty")},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(top / "empty"),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+            "TMPDIR": str(top / "empty"),
+        },
         timeout=LONGEST,
         check=False,
     )  # fmt: skip
