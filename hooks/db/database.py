@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,10 @@ class Database:
         if not self.url.startswith("sqlite") or not name or name == ":memory:":
             return
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL, 0o600))
+        # never opened and closed once it is there: the locks of our other connections would go,
+        # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
         Path(name).chmod(0o600)
 
     @contextmanager

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -105,6 +107,36 @@ def test_a_newer_database_is_left_alone(opened: Database, file: Path) -> None:
         with pytest.raises(SettingsError, match="of a newer version"):
             act()
     assert dump(file) == before
+
+
+OTHER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("update alembic_version set version_num = ?", sys.argv[2:])
+connection.commit()
+print("written", flush=True)
+sys.stdin.read()
+connection.close()  # who believes to be the last takes the log away
+"""
+
+
+def test_one_process_may_open_it_twice_and_still_sees_what_others_write(
+    opened: Database, file: Path
+) -> None:
+    opened.migrate()
+    newest = text("select version_num from alembic_version")
+    with opened.session() as session:
+        session.execute(newest)
+    again = Database(f"sqlite:///{file}")
+    for version in ("first", "second"):
+        argv = [sys.executable, "-c", OTHER, str(file), version]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"written\n"
+            for database_ in (opened, again):
+                with database_.session() as session:
+                    assert session.execute(newest).scalar() == version
+            other.communicate()
 
 
 def test_a_password_is_not_shown() -> None:
