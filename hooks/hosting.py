@@ -30,6 +30,17 @@ class Hosting:
     mirrors: Mapping[str, Path]
     access: AccessFile
 
+    def seen_by(self, user: str) -> list[str]:
+        """The repositories whose pull requests are shown to a user.
+
+        Of those that we host, what the user may read; those elsewhere know other users than we do.
+        """
+        return [
+            name
+            for name, forge in self.forges.items()
+            if name not in self.mergeable or forge.may(user, "read")
+        ]
+
 
 def hosting_of(
     settings: Settings, credential: Callable[[str], str], is_operator: Callable[[str], bool]
@@ -90,7 +101,9 @@ def _may(
     user: str,
     right: str,
 ) -> bool:
-    """By the file; without one, whoever could push may have images built. Operators may all."""
+    """By the file; without one all may read, and whoever could push may have images built.
+    Operators may all.
+    """
     by_file = access.exists and access.read().may(user, repository, right)
-    by_push = not access.exists and right == "build" and bool(user)
+    by_push = not access.exists and right in {"read", "build"} and bool(user)
     return by_file or by_push or is_operator(user)

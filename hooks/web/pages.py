@@ -8,9 +8,10 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from sqlalchemy import select
 from werkzeug.exceptions import Unauthorized
 
-from hooks.db.tables import Deployment, PullRequest
+from hooks.db.tables import Deployment
 from hooks.web.auth import caller, requires_token
 from hooks.web.execution_api import public_status
+from hooks.web.pulls_api import newest_pulls
 
 api = Blueprint("pages", __name__, template_folder="templates")
 
@@ -37,8 +38,7 @@ def home() -> str:
     waas = _app()
     with waas.database.session() as session:
         deployments = list(session.scalars(select(Deployment).order_by(Deployment.id)))
-        newest = select(PullRequest).order_by(PullRequest.id.desc()).limit(10)
-        pulls = list(session.scalars(newest))
+        pulls = list(session.scalars(newest_pulls(10)))
     return render_template(
         "home.html",
         executions=[(e, public_status(e)) for e in waas.executions.mine(caller(), limit=20)],

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as Answer
 
@@ -34,7 +34,7 @@ def _app() -> Any:
 
 def _pull(repository: str, number: int) -> PullRequest:
     found: PullRequest | None = _app().pulls.numbered(repository, number)
-    if found is None:
+    if found is None or repository not in _app().hosting.seen_by(caller().user):
         raise NotFoundError(f"there is no pull request #{number} in {repository[:80]!r}")
     return found
 
@@ -43,11 +43,18 @@ def _json(pull: PullRequest) -> dict[str, Any]:
     return {name: getattr(pull, name) for name in _SHOWN + _MORE}
 
 
+def newest_pulls(count: int) -> Select[PullRequest]:
+    """Those that the caller may see."""
+    names = _app().hosting.seen_by(caller().user)
+    of_these = select(PullRequest).where(PullRequest.repository.in_(names))
+    return of_these.order_by(PullRequest.id.desc()).limit(count)
+
+
 @api.get("/pulls")
 @requires_token
 def pulls() -> Response:
     """Pull requests, newest first; ``?state=`` and ``?repository=`` narrow them down."""
-    query = select(PullRequest).order_by(PullRequest.id.desc()).limit(200)
+    query = newest_pulls(200)
     if state := request.args.get("state", "").upper():
         query = query.where(PullRequest.state == state)
     if repository := request.args.get("repository", ""):
@@ -121,6 +128,7 @@ def act(repository: str, number: int, action: str) -> Answer | tuple[str, int]:
 
 
 def _merge(repository: str, number: int, head: str) -> str:
+    _pull(repository, number)
     commit: str = _app().desk.merging.merge(repository, number, caller().user, head)
     with suppress(SiteError, SQLAlchemyError):  # it is merged, and seen within half a minute
         _app().desk.dispatcher.align(repository)

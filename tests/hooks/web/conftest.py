@@ -17,8 +17,10 @@ from hooks.builds.spec import Requests
 from hooks.db import Database
 from hooks.dispatch.desk import Around, desk_of
 from hooks.dispatch.pulls import PullRequests
+from hooks.forges.access import AccessFile
 from hooks.forges.bare_git import BareGitForge, create
 from hooks.forges.marks import Mains, Marks
+from hooks.hosting import Hosting
 from hooks.journal import Journal
 from hooks.registries import Registries
 from hooks.sites.directory import SiteDirectory
@@ -105,7 +107,7 @@ def service(
         journal=journal,
         tokens=Tokens(database),
         images=fake_images.store,
-        hosting=SimpleNamespace(forges=build_forges),
+        hosting=Hosting(build_forges, build_forges, build_forges, {}, {}, {}, AccessFile(tmp_path)),
         builds=builds,
         mains=mains,
         pulls=PullRequests(database),

@@ -56,6 +56,7 @@ def waas(tmp_path):
         tokens=Tokens(database),
         ssh_keys=UserKeys(database, store),
         inbox=Inbox(database),
+        hosting=SimpleNamespace(seen_by=lambda _: []),
         settings=SimpleNamespace(results=tmp_path / "results"),
         store=store,
     )

@@ -100,7 +100,7 @@ def test_a_draft_is_not_merged(service, pull, ada):
 
 def test_who_may_not_merge_is_told(service, pull, ada, monkeypatch):
     row = pull()
-    monkeypatch.setattr(service.hosting.forges[REPO], "may", lambda user, right: False)
+    monkeypatch.setattr(service.hosting.forges[REPO], "may", lambda user, right: right == "read")
     answer = service.client.post(f"/pulls/{REPO}/1/merge", headers=ada)
     assert (answer.status_code, main_of(service)) == (403, row.base)
 
@@ -173,6 +173,21 @@ def test_what_is_no_command_is_refused(service, pull, ada, body):
     pull()
     answer = service.client.post(f"/pulls/{REPO}/1/commands", json=body, headers=ada)
     assert answer.status_code == 400
+
+
+def test_who_may_not_read_the_repository_sees_nothing_of_it(service, pull, ada, monkeypatch):
+    row = pull()
+    monkeypatch.setattr(service.hosting.forges[REPO], "_access", lambda _, right: right != "read")
+    assert service.client.get("/pulls", headers=ada).get_json() == {"pulls": []}
+    for path in (f"/pulls/{REPO}/1", PAGE):
+        assert service.client.get(path, headers=ada).status_code == 404
+    assert "topic" not in service.client.get("/", headers=ada).text
+    for path, body in (
+        (f"/pulls/{REPO}/1/merge", {}),
+        (f"/pulls/{REPO}/1/commands", {"text": "/build"}),
+    ):
+        assert service.client.post(path, headers=ada, json=body).status_code == 404
+    assert main_of(service) == row.base
 
 
 def test_nothing_is_shown_without_a_token(service, pull):
