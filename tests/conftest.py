@@ -23,7 +23,7 @@ from hooks.testbed.cluster import Cluster
 from hooks.testbed.engine import Engine
 from hooks.testbed.ground import own_folder
 from hooks.testbed.postgresql import Postgresql
-from hooks.testbed.setup import Tools, ensure, ensure_postgresql
+from hooks.testbed.setup import Tools, ensure, ensure_browser, ensure_postgresql
 
 
 def _cannot(error: SettingsError) -> None:
@@ -124,6 +124,16 @@ def busybox_base(testbed_tools: Tools) -> Path:
     except SettingsError as error:
         _cannot(error)
         raise
+
+
+@pytest.fixture(scope="session")
+def browser_programs() -> tuple[str, str]:
+    """Chromium, and what steers it."""
+    try:
+        ensure_browser(lambda _: None)
+    except SettingsError as error:
+        _cannot(error)
+    return "/usr/bin/chromium", "/usr/bin/chromedriver"
 
 
 @pytest.fixture(scope="session")

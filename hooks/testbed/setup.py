@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ci.errors import SettingsError
@@ -57,6 +58,7 @@ _ACCOUNTING: Mapping[str, str] = {
     "mariadb": "mariadb-client-core",
     "slurmdbd": "slurmdbd",
 }
+_BROWSER: Mapping[str, str] = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,11 @@ def ensure_postgresql(cache: Path, progress: Progress) -> Path:
     return make_once(folder, make)
 
 
+def ensure_browser(progress: Progress) -> None:
+    """Install Chromium and what steers it, for tests of pages."""
+    ensure_packages(_BROWSER, progress)
+
+
 def run_script(argv: Sequence[str], what: str, *, timeout: float = _INSTALL_SECONDS) -> str:
     """Run a command to its end; ``SettingsError`` quotes its last line if it fails."""
     environ = {**os.environ, "PATH": _PATH}
@@ -206,8 +213,10 @@ def run_script(argv: Sequence[str], what: str, *, timeout: float = _INSTALL_SECO
 
 
 if __name__ == "__main__":  # what `make` runs before the tests and the demo
+    say = partial(print, flush=True)
     try:
-        tools = ensure(lambda told: print(told, flush=True))
-        ensure_postgresql(tools.cache, lambda told: print(told, flush=True))  # for tests only
+        tools = ensure(say)
+        ensure_postgresql(tools.cache, say)  # for tests only, as the next
+        ensure_browser(say)
     except SettingsError as error:
         sys.exit(f"setup: {error}")

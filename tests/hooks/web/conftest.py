@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from git import Actor, Repo
 
+from ci.target import Target
 from hooks.builds.records import BuildRecords
 from hooks.builds.service import Builds
-from hooks.builds.spec import Requests
+from hooks.builds.spec import Asker, BuildSpec, Requests
 from hooks.db import Database
 from hooks.dispatch.desk import Around, desk_of
 from hooks.dispatch.pulls import PullRequests
@@ -55,7 +56,9 @@ def start_of_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps = {f"rom/{step}/eflows4hpc.yaml": "apt: []\n" for step in ("solve", "report")}
     _make(folder, "workflow-registry", steps)
     _make(folder, "software-catalog", {"README.md": "start\n"})
-    Database(f"sqlite:///{folder}/waas.db").migrate()
+    database = Database(f"sqlite:///{folder}/waas.db")
+    database.migrate()
+    database.engine.dispose()  # else its log may go while it is copied
     return folder
 
 
@@ -138,6 +141,18 @@ def service(
     made.client = made.application.test_client()
     made.run = lambda: build_engine.run(made.builds)
     return made
+
+
+@pytest.fixture
+def ask(service: SimpleNamespace) -> Callable[..., str]:
+    """Ask for the image of a step as main has it; the build: ``ask(step, asker=…, scope=…)``."""
+
+    def make(step: str = "solve", asker: Asker | None = None, scope: str = "main") -> str:
+        main = service.mains.of("workflow-registry")
+        spec = BuildSpec("rom", step, main, "", Target(), scope)
+        return str(service.builds.ask(spec, asker or Asker.user("alice")).build)
+
+    return make
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import threading
 import pytest
 import requests
 
-from ci.target import Target
 from hooks.builds.attempt import Attempt
 from hooks.builds.records import CANCELLED, FINISHED, subject
-from hooks.builds.spec import Asker, BuildSpec
+from hooks.builds.spec import Asker
 from hooks.web import builds_api
 
 NASTY = "\x1b]0;owned\x07<script>alert(1)</script> &amp; \u202egnp"
@@ -22,16 +21,6 @@ def headers(service, user, role="user"):
 @pytest.fixture
 def alice(service):
     return headers(service, "alice")
-
-
-@pytest.fixture
-def ask(service):
-    def make(step="solve", asker=None, scope="main"):
-        main = service.builds.requests.mains.of("workflow-registry")
-        spec = BuildSpec("rom", step, main, "", Target(), scope)
-        return service.builds.ask(spec, asker or Asker.user("alice")).build
-
-    return make
 
 
 def test_nothing_without_a_token(service, ask):
