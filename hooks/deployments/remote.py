@@ -50,7 +50,8 @@ exit 0
 """
 # $1 upload, $2 image, $3 SHA-256, $4 size: an upload becomes an image when it is what was sent.
 # An image that was found damaged has a mark beside it, and counts as gone until it is replaced.
-# Another deployment may need the same image, and take the upload away meanwhile: it has become it.
+# Others may need the same image at the same time: they take the upload away, which has become it,
+# and may even have sent it again. What cannot be read is sent once more.
 VERIFY = (
     _HEAD
     + f"""\
@@ -60,8 +61,6 @@ if [ -f "$1" ] && [ "$(stat -c %s -- "$1")" = "$4" ]; then
     [ "${{sum%% *}}" = "$3" ] || {{ rm -f -- "$1"; exit {DAMAGED}; }}
     mv -fT -- "$1" "$2" && rm -f -- "$mark" || [ -f "$2" ] || exit 1
     echo verified
-  else
-    [ ! -e "$1" ] || exit 1
   fi
 fi
 [ ! -e "$mark" ] && [ "$(stat -Lc %s -- "$2" 2>/dev/null)" = "$4" ] || exit {INCOMPLETE}

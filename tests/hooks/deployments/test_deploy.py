@@ -175,18 +175,33 @@ def test_an_upload_that_was_not_yet_verified_is_not_sent_again(site: Site, make_
     assert again.put_files == [f".{NEW}.tar", "manifest.json"]
 
 
+@pytest.mark.parametrize("moment", ["stat", "sha256sum"])
+@pytest.mark.parametrize("again", [False, True])
 def test_an_upload_may_be_taken_by_a_deployment_that_needs_the_same_image(
-    site: Site, make_release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    make_release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    again: bool,
 ) -> None:
     images = Path(site.paths.deploy) / "images"
     release = make_release(NEW, b"shared")
     there = images / f"{release.images['step0'].sha256}.sif"
-    program = tmp_path / "bin" / "stat"
+    program = tmp_path / "bin" / moment
     program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\n{shutil.which("stat")} "$@"\n'
-        f'case $* in *.upload) mv -- "{images}"/.*.upload "{there}";; esac\n'
-    )
+    upload = images / f".{there.stem}.upload"
+    took = f'mv -- "{upload}" "{there}"'
+    if again:  # by a third that has sent it as well
+        took += f'\n  cp -- "{there}" "{upload}"'
+    real = shutil.which(moment)
+    program.write_text(f'''#!/bin/sh
+{real} "$@" || exit
+if [ -f "{upload}" ] && [ ! -e "{there}" ]; then
+  {took}
+  case $0 in *sha256sum) exit 1 ;; esac
+fi
+''')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     deploy(LocalTransport("here"), site, release)
