@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -55,9 +56,11 @@ def serve(ctx: click.Context, log_file: Path | None) -> None:
     logging.getLogger(__name__).info("serving", extra={"url": settings.url})
     click.echo(f"serving {settings.url}", err=True)
     try:
-        server.run()
-    finally:
+        server.run()  # until we are asked to stop
+    except Exception:
         worker.stop()
+        raise
+    _end(worker)
 
 
 @click.command()
@@ -74,7 +77,18 @@ def work(ctx: click.Context, name: str) -> None:
     done = threading.Event()
     _on_stop(done.set)
     done.wait()
+    _end(worker)
+
+
+def _end(worker: Any) -> None:
+    """End the process now. The interpreter would wait for the threads of flows, which may pause for
+    half a minute and then find their engine gone; they go on at the next start, as after a kill.
+    """
     worker.stop()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _on_stop(act: Any) -> None:
