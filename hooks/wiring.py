@@ -27,7 +27,7 @@ from hooks.dispatch.desk import Around, Desk, desk_of
 from hooks.dispatch.missed import Missed
 from hooks.dispatch.on_request import DeploymentRequests, OnRequest
 from hooks.dispatch.pulls import PullRequests
-from hooks.engine import Engine
+from hooks.engine import AT_LEISURE, Engine
 from hooks.executions import flow as execution_flow
 from hooks.executions.effects import ExecutionEffects
 from hooks.executions.service import Executions
@@ -166,15 +166,16 @@ def _register(waas: Waas) -> None:
         scratch=settings.work / "staging",
     )
     command = partial(commanding.run_command, waas.desk.commanding)
-    engine.register(commanding.FLOW, command)
     request = partial(on_request.run_request, OnRequest(dispatch, waas.journal))
-    engine.register(on_request.FLOW, request)
-    engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
-    engine.register(flows.MERGE, partial(flows.run_merge, dispatch))
     make = partial(build_flow.run_build, waas.builds)
-    engine.register(build_service.FLOW, make, at_once=settings.builder.at_once)
-    engine.register(flows.DEPLOYMENT, partial(flows.run_deployment, dispatch))
-    engine.register(execution_flow.FLOW, partial(execution_flow.run_execution, running))
+    engine.register(flows.PULL_REQUEST, partial(flows.run_pull_request, dispatch))
+    engine.register(commanding.FLOW, command)
+    later = partial(engine.register, look_every=AT_LEISURE)  # nobody waits for the second
+    later(on_request.FLOW, request)
+    later(flows.MERGE, partial(flows.run_merge, dispatch))
+    later(build_service.FLOW, make, at_once=settings.builder.at_once)
+    later(flows.DEPLOYMENT, partial(flows.run_deployment, dispatch))
+    later(execution_flow.FLOW, partial(execution_flow.run_execution, running))
 
 
 def worker_of(waas: Waas) -> Worker:

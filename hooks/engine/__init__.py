@@ -3,6 +3,6 @@
 Nothing outside this package imports ``dbos``, so that the engine stays replaceable.
 """
 
-from hooks.engine.durable import Cancelled, Engine, Flow, Stopping
+from hooks.engine.durable import AT_LEISURE, Cancelled, Engine, Flow, Stopping
 
-__all__ = ["Cancelled", "Engine", "Flow", "Stopping"]
+__all__ = ["AT_LEISURE", "Cancelled", "Engine", "Flow", "Stopping"]

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 APPLICATION_VERSION = "1"
 CANCEL = "cancel"
 LONGEST_PAUSE_SECONDS = 30.0
+PROMPT, AT_LEISURE = 0.25, 1.0  # seconds between looks for new flows
 _TOLD_EVERY = 20  # attempts of a step: it may wait for days
 
 T = TypeVar("T")
@@ -158,6 +159,7 @@ class Child:
 class _Registered:
     run: Callable[[dict[str, Any]], dict[str, Any]]
     at_once: int | None
+    look_every: float
 
 
 _REGISTERED: dict[str, _Registered] = {}
@@ -195,13 +197,17 @@ class Engine:
         DBOS(config=config)
         self._takeover = Takeover(url, executor, others=_executors_at_work, recover=_recover)
 
-    def register(self, name: str, body: Body, *, at_once: int | None = None) -> None:
+    def register(
+        self, name: str, body: Body, *, at_once: int | None = None, look_every: float = PROMPT
+    ) -> None:
         """Make ``body`` known under ``name``; ``at_once`` limits how many run in this process.
 
         A flow that may wait for days has no limit; the heavy part is a child flow that has one.
+        New ones are looked for every ``look_every`` seconds, which costs most of what an idle
+        process does.
         """
         run = DBOS.workflow(name=name, max_recovery_attempts=None)(_runnable(body))
-        _REGISTERED[name] = _Registered(run, at_once)
+        _REGISTERED[name] = _Registered(run, at_once, look_every)
 
     def launch(self) -> None:
         """Start working, our own unfinished flows first. Raises ``SettingsError`` if taken."""
@@ -211,7 +217,7 @@ class Engine:
             DBOS.register_queue(
                 name,
                 worker_concurrency=flow.at_once,
-                polling_interval_sec=0.25,
+                polling_interval_sec=flow.look_every,
                 on_conflict="always_update",
             )
         self._takeover.watch()
