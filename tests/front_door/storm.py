@@ -20,11 +20,12 @@ from typing import Any
 from sqlalchemy import select
 
 from hooks.db import Database
-from hooks.db.tables import Delivery
+from hooks.db.tables import Delivery, PullRequest
 
 from .world import SLUG, World, workflow
 
 CATALOGUE = "lab/software-catalog"
+REGISTRY = "workflow-registry"  # our name of SLUG
 PROCESSES = ("serve", "second")
 _DEADLY = 0.25  # of the acts are followed by a death
 _NAMES = tuple(f"w{n}" for n in range(12))
@@ -208,7 +209,7 @@ class Storm:
         return found[:10]
 
     def _pulls(self) -> list[str]:
-        listed = self.world.get("/pulls?repository=workflow-registry")["pulls"]
+        listed = self.world.get(f"/pulls?repository={REGISTRY}")["pulls"]
         rows = {pull["number"]: pull for pull in listed}
         found = []
         for number in self.open:
@@ -224,9 +225,15 @@ class Storm:
         return found + [f"#{n} is {state}" for n, state in ended.items() if state == "OPEN"]
 
     def _remarks(self) -> list[str]:
+        """Of a pull request that was closed before we could see it nothing is known, or said."""
+        with Database(self.world.settings.database).session() as session:
+            of_ours = select(PullRequest.number).where(PullRequest.repository == REGISTRY)
+            known = {*session.scalars(of_ours), *self.open}
         found = []
         shown = {}
         for comment, (number, text) in self.remarks.items():
+            if number not in known:
+                continue
             if number not in shown:
                 seen = self.double.pull(SLUG, number)["comments"]
                 shown[number] = {c["id"]: c["reactions"] for c in seen}
