@@ -103,11 +103,19 @@ class SharedStore(ImageStore):
             SettingsError: what it has is not what was signed.
         """
         found = super().find(image.key, image.scope)
-        if found:
-            return found
-        with self._told(image.key), locked(self._pull_lock(image.key)):
-            found = self._read(image.key, MAIN)  # another fetched it while we waited
-            return found or self._pull(image.key)
+        if not found:
+            with self._told(image.key), locked(self._pull_lock(image.key)):
+                found = self._read(image.key, MAIN)  # another fetched it while we waited
+                found = found or self._pull(image.key)
+        # it was chosen by metadata that nobody had checked, if they came from the registry
+        if (found.software_key, found.target) != (image.software_key, image.target):
+            self._forget_remote(image.key)
+            raise SiteError(
+                f"image {image.key[:12]} is another than the registry said",
+                transient=True,
+                hint="try again: it will be chosen anew, or built",
+            )
+        return found
 
     def sync(self) -> tuple[int, int]:
         """Send what the registry lacks, learn what it has; return how many of each.

@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from builder.store import SIF, Image, shared
 from builder.store.registry import RegistryStore
 from builder.store.shared import SharedStore
 from ci.errors import SettingsError, SiteError
+from ci.target import Target
 from hooks.testbed.registry import Registry
 
 pytestmark = pytest.mark.engine
@@ -308,3 +310,17 @@ def test_an_image_that_is_not_what_was_signed_is_not_taken(
             store.fetch(found)
     assert not (store.root / made.key).exists()
     assert not list((store.root / ".pulls").iterdir())
+
+
+@pytest.mark.parametrize("lie", [{"software_key": "6" * 64}, {"target": Target()}])
+def test_an_image_is_not_taken_for_what_the_registry_said_of_it(
+    mine: SharedStore, theirs: SharedStore, lie: dict[str, object]
+) -> None:
+    made = publish_real(mine)
+    said = replace(made, **lie)  # type: ignore[arg-type]
+    theirs._remember(KEY, said.to_json().encode())
+    [chosen] = theirs.candidates(said.software_key)
+    for _ in range(2):  # before its files are here, and after
+        with pytest.raises(SiteError, match="is another than the registry said"):
+            theirs.fetch(chosen)
+    assert [i.target for i in theirs.candidates(SOFTWARE)] == [made.target]
