@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import InstrumentedAttribute
+
 from ci.errors import EntryError
 from hooks.forge_choice import MAIN_REGISTRY, SOFTWARE, WORKFLOWS, RegistryPair
 
@@ -58,6 +61,15 @@ class Registries:
 def full_name(pair: RegistryPair, workflow: str) -> str:
     """What a workflow of this registry is called where names of several registries meet."""
     return workflow if pair.name == MAIN_REGISTRY else f"{pair.name}{_MARK}{workflow}"
+
+
+def in_registry(
+    workflow: ColumnElement[str] | InstrumentedAttribute[str], registry: str
+) -> ColumnElement[bool]:
+    """The condition that a column of full names has one of this registry."""
+    if registry == MAIN_REGISTRY:
+        return ~workflow.contains(_MARK)
+    return workflow.startswith(f"{registry}{_MARK}", autoescape=True)
 
 
 def scope_of(pair: RegistryPair, number: int) -> str:

@@ -69,14 +69,18 @@ class BuildRecords:
             return {row.id: row for row in found}
 
     def page(
-        self, *, workflow: str = "", state: str = "", start: int = 0, size: int = 50
+        self,
+        *where: ColumnElement[bool],
+        workflow: str = "",
+        state: str = "",
+        start: int = 0,
+        size: int = 50,
     ) -> tuple[list[Build], int]:
         """Builds, the newest first, from position ``start`` on; and how many there are."""
-        where: list[ColumnElement[bool]] = []
         if workflow:
-            where.append(Build.workflow == workflow)
+            where = (*where, Build.workflow == workflow)
         if state:
-            where.append(Build.state == state)
+            where = (*where, Build.state == state)
         newest = select(Build).where(*where).order_by(Build.created_at.desc(), Build.id)
         with self._database.session() as session:
             total = session.scalar(select(func.count()).select_from(Build).where(*where)) or 0
@@ -195,11 +199,7 @@ class BuildRecords:
 
     def finish(self, build: str, image: Image) -> bool:
         """The image is in the store; False if it was cancelled meanwhile."""
-        values = {
-            "image": image.key,
-            "digest": image.digest,
-            "reused": Build.started_at.is_(None),
-        }
+        values = {"image": image.key, "digest": image.digest, "reused": Build.started_at.is_(None)}
         return self._end(build, FINISHED, "", values)
 
     def fail(self, build: str, reason: str) -> bool:

@@ -21,6 +21,7 @@ from hooks.builds.records import BuildRecords
 from hooks.builds.service import Builds
 from hooks.db.tables import Build, LogLine, now
 from hooks.journal import LEVELS
+from hooks.web import seen
 from hooks.web.auth import caller, requires_token
 
 api = Blueprint("builds_api", __name__)
@@ -58,6 +59,7 @@ def builds() -> Response:
     size = max(1, _number("per_page", 100, LARGEST_PAGE))
     page = max(1, _number("page", 1, 10**9))
     rows, total = _records().page(
+        seen.builds(),
         workflow=request.args.get("workflow", ""),
         state=request.args.get("state", "").upper(),
         start=(page - 1) * size,
@@ -70,7 +72,7 @@ def builds() -> Response:
 @requires_token
 def build_status(build: str) -> Response:
     """One build, and who wants it."""
-    row = _records().get(build)
+    row = seen.the_build(build)
     return jsonify(_shown(row) | {"askers": _records().askers(build), "target": row.target})
 
 
@@ -78,6 +80,7 @@ def build_status(build: str) -> Response:
 @requires_token
 def cancel(build: str) -> tuple[Response, int]:
     """Want a build no longer; it ends when nobody does, or when an operator says so."""
+    seen.the_build(build)
     ended = _builds().cancel(build, caller())
     row = _records().get(build)
     return jsonify(id=build, state=row.state, ended=ended, askers=_records().askers(build)), 202
@@ -87,7 +90,7 @@ def cancel(build: str) -> tuple[Response, int]:
 @requires_token
 def build_log(build: str) -> Response:
     """Lines of the log after the line ``from``; ``next`` is what to ask from the next time."""
-    row = _records().get(build)
+    row = seen.the_build(build)
     start = _number("from", 0, 2**53)
     lines = _records().lines(build, start, max(1, _number("size", 1_000, 10_000)))
     last = lines[-1].number if lines else start
@@ -98,7 +101,7 @@ def build_log(build: str) -> Response:
 @requires_token
 def events(build: str) -> Response:
     """The build as it goes, as Server-Sent Events."""
-    _records().get(build)
+    seen.the_build(build)
     given = request.headers.get("Last-Event-ID", "")
     known = given.isascii() and given.isdigit() and len(given) < 18
     start = int(given) if known else _number("from", 0, 2**53)

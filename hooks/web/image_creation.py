@@ -24,6 +24,7 @@ from hooks.builds.records import CANCELLED, FAILED, FINISHED
 from hooks.builds.spec import Asker, BuildSpec
 from hooks.db.tables import Build
 from hooks.errors import ConflictError, NotFoundError
+from hooks.web import seen
 from hooks.web.auth import caller, given_token, requires_token
 from hooks.web.machine import target_from_machine
 
@@ -68,6 +69,8 @@ def build() -> Response:
         )
     requests = _app().builds.requests
     pair, _folder = requests.registries.split(workflow)
+    if pair.name not in seen.registries():
+        raise NotFoundError(f"there is no workflow {workflow[:80]!r}")
     spec = BuildSpec(
         workflow=workflow,
         step=step,
@@ -86,7 +89,7 @@ def build() -> Response:
 @requires_token
 def status(name: str) -> Response:
     """How far a build is: ``{"status", "message", "image_id", "filename"}``."""
-    row = _app().builds.records.get(name)
+    row = seen.the_build(name)
     image = _image(row)
     return jsonify(
         status=FAILED if row.state == CANCELLED else row.state,

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from werkzeug.exceptions import Unauthorized
 
 from hooks.db.tables import Deployment
+from hooks.web import seen
 from hooks.web.auth import caller, requires_token
 from hooks.web.execution_api import public_status
 from hooks.web.pulls_api import newest_pulls
@@ -43,7 +44,7 @@ def home() -> str:
         "home.html",
         executions=[(e, public_status(e)) for e in waas.executions.mine(caller(), limit=20)],
         deployments=deployments,
-        builds=waas.builds.records.page(size=10)[0],
+        builds=waas.builds.records.page(seen.builds(), size=10)[0],
         pulls=pulls,
         user=caller().user,
     )
@@ -71,7 +72,7 @@ def execution_page(execution: str) -> str:
 def build_page(build: str) -> str:
     """One build and its log, which goes on while the page is open."""
     records = _app().builds.records
-    row = records.get(build)
+    row = seen.the_build(build)
     lines = records.lines(build, size=LINES_ON_A_PAGE)
     return render_template(
         "build.html",

@@ -17,6 +17,7 @@ from ci.git.store import GitStore
 from hooks.db.tables import PullRequest
 from hooks.dispatch.merging import why_not
 from hooks.errors import NotFoundError
+from hooks.web import seen
 from hooks.web.auth import caller, requires_token
 from hooks.web.origin import from_our_pages
 
@@ -34,7 +35,7 @@ def _app() -> Any:
 
 def _pull(repository: str, number: int) -> PullRequest:
     found: PullRequest | None = _app().pulls.numbered(repository, number)
-    if found is None or repository not in _app().hosting.seen_by(caller().user):
+    if found is None or repository not in seen.repositories():
         raise NotFoundError(f"there is no pull request #{number} in {repository[:80]!r}")
     return found
 
@@ -45,7 +46,7 @@ def _json(pull: PullRequest) -> dict[str, Any]:
 
 def newest_pulls(count: int) -> Select[PullRequest]:
     """Those that the caller may see."""
-    names = _app().hosting.seen_by(caller().user)
+    names = seen.repositories()
     of_these = select(PullRequest).where(PullRequest.repository.in_(names))
     return of_these.order_by(PullRequest.id.desc()).limit(count)
 

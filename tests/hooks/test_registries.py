@@ -1,10 +1,11 @@
 """Names where several registries meet: never two meanings for one name."""
 
 import pytest
+from sqlalchemy import create_engine, literal, select
 
 from ci.errors import EntryError
 from hooks.forge_choice import RegistryPair
-from hooks.registries import Registries, full_name, scope_of
+from hooks.registries import Registries, full_name, in_registry, scope_of
 
 MAIN = RegistryPair("main", "workflow-registry", "software-catalog")
 BIO = RegistryPair("bio", "bio-workflows", "software-catalog")
@@ -31,3 +32,12 @@ def test_a_catalogue_may_serve_several_registries():
 def test_a_registry_that_is_not_there_is_named():
     with pytest.raises(EntryError, match="no registry 'geo'"):
         BOTH.split("geo+rom")
+
+
+def test_builds_are_told_apart_by_registry():
+    names = ["rom", "course+rom", "course2+rom", "c_urse+rom"]
+    with create_engine("sqlite://").connect() as connection:
+        for registry, found in (("main", ["rom"]), ("course", names[1:2]), ("c_urse", names[3:])):
+            there = [select(in_registry(literal(name), registry)) for name in names]
+            held = [bool(connection.scalar(query)) for query in there]
+            assert [name for name, holds in zip(names, held, strict=True) if holds] == found

@@ -74,6 +74,23 @@ def test_who_asked_may_cancel_and_an_operator_but_nobody_else(service, ask, alic
     assert (again.status_code, again.get_json()["ended"]) == (202, False)
 
 
+def test_who_may_not_read_the_repository_sees_no_builds_of_it(service, ask, alice, monkeypatch):
+    build = ask(scope="pull-3")
+    service.journal.write(subject(build), "one", "of a secret")
+    forge = service.hosting.forges["workflow-registry"]
+    monkeypatch.setattr(forge, "_access", lambda _user, right: right != "read")
+    listed = service.client.get("/builds", headers=alice).get_json()
+    assert (listed["builds"], listed["total"]) == ([], 0)
+    for path in ("", "/log", "/events"):
+        assert service.client.get(f"/builds/{build}{path}", headers=alice).status_code == 404
+    for path in (f"/pages/builds/{build}", f"/build/{build}"):
+        assert service.client.get(path, headers=alice).status_code == 404
+    assert service.client.delete(f"/builds/{build}", headers=alice).status_code == 404
+    assert build not in service.client.get("/", headers=alice).text
+    body = {"workflow": "rom", "step_id": "solve", "machine": {"platform": "linux/amd64"}}
+    assert service.client.post("/build", headers=alice, json=body).status_code == 404
+
+
 def test_the_log_is_read_piece_by_piece(service, ask, alice):
     build = ask()
     for number in range(5):

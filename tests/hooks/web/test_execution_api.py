@@ -13,6 +13,7 @@ from hooks.executions.plan import Task
 from hooks.executions.service import Executions
 from hooks.inbox import Inbox
 from hooks.journal import ERROR, INFO, Journal
+from hooks.registries import Registries
 from hooks.tokens import Tokens
 from hooks.web.application import create
 
@@ -52,7 +53,10 @@ def waas(tmp_path):
         engine=engine,
         executions=executions,
         journal=Journal(database),
-        builds=SimpleNamespace(records=BuildRecords(database, Journal(database))),
+        builds=SimpleNamespace(
+            records=BuildRecords(database, Journal(database)),
+            requests=SimpleNamespace(registries=Registries.single()),
+        ),
         tokens=Tokens(database),
         ssh_keys=UserKeys(database, store),
         inbox=Inbox(database),
