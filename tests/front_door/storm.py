@@ -57,7 +57,10 @@ class SiteWatch:
             try:
                 link = folder / "current"
                 now = (link.lstat().st_ino, os.readlink(link))
+                changes = link.lstat().st_ino != now[0]  # just now: the next look sees it whole
             except OSError:
+                continue
+            if changes:
                 continue
             known = self.seen.setdefault(folder.name, [])
             if not known or known[-1] != now:
